@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+# make            build everything          make check   build and run every test
+# make demo       the whole story           make help    the other targets
+VERSION := 0.1.0
+SOVERSION := 0
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+CC ?= gcc
+MAKEFLAGS += --no-builtin-rules
+
+LIB_DIRS := crypto auth chain migration store handlers server
+DIRS := $(LIB_DIRS) backup contract devnet
+PROGRAMS := mpc-migrationd mpc-backup mpc-devnet
+
+# SAN=1 builds into its own folder with ASan and UBSan.
+B := build$(if $(SAN),/san)$(if $(COV),/cov)
+OPT ?= $(if $(SAN),-O1,$(if $(COV),-O0,-O2))
+SANFLAGS := $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)$(if $(COV),--coverage)
+WARN := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wformat=2 -Wvla $(if $(WERROR),-Werror)
+HARDEN := $(if $(SAN)$(COV),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fcf-protection -ftrivial-auto-var-init=zero
+PACKAGES := libmicrohttpd gnutls libsodium jansson libcrypto libcurl inih
+# Asked once, and only when something is compiled: `make deps` may install them first.
+PC_CFLAGS = $(eval PC_CFLAGS := $$(shell pkg-config --cflags $(PACKAGES)))$(PC_CFLAGS)
+PC_LIBS = $(eval PC_LIBS := $$(shell pkg-config --libs $(PACKAGES)))$(PC_LIBS)
+BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -DMIG_VERSION='"$(VERSION)"' -fvisibility=hidden -fPIC -pthread -g -MMD -MP
+ALL_CFLAGS = $(BASE_CFLAGS) $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) $(PC_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pthread $(SANFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
+
+LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(foreach d,$(LIB_DIRS),$(wildcard $(d)/*.c)))
+HOUSE_OBJS := $(patsubst %.c,$(B)/%.o,$(foreach d,$(DIRS),$(wildcard $(d)/*.c)))
+TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+SCRIPTS := $(wildcard tests/test_*.sh)
+FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
+BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
+EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
+HEADERS := $(wildcard include/*.h $(addsuffix /*.h,$(DIRS)))
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
+
+all: $(PROGRAMS:%=$(B)/%) $(B)/libmpcmigration.a $(B)/libmpcmigration.so
+
+help:
+	@echo 'all check demo bench fuzz interop coverage headers install deps clean sizes'
+	@echo 'SAN=1 ASan+UBSan   WERROR=1 warnings are errors   V=1 whole commands'
+	@echo 'make fuzz T=fuzz_x TIME=60   make check ONLY=test_x'
+
+deps:
+	@dist/deps.sh
+
+$(B)/.deps: dist/packages dist/deps.sh
+	@dist/deps.sh && mkdir -p $(B) && touch $@
+
+$(B)/%.o: %.c | $(B)/.deps
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(B)/libhouse.a: $(HOUSE_OBJS)
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(B)/libmpcmigration.a: $(LIB_OBJS)
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(B)/libmpcmigration.so: $(LIB_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libmpcmigration.so.$(SOVERSION) -o $@ $^ $(PC_LIBS)
+
+$(B)/mpc-%: $(B)/cmd/mpc_%.o $(B)/cmd/options.o $(B)/libhouse.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PC_LIBS)
+
+$(B)/tests/%: $(B)/tests/%.o $(B)/tests/harness.o $(B)/libhouse.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS) -lcunit
+
+$(B)/bench/%: $(B)/bench/%.o $(B)/libhouse.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS)
+
+$(B)/examples/%: $(B)/examples/%.o $(B)/libhouse.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS)
+
+# A corpus replays under the ordinary compiler, so that every checkout runs it.
+$(B)/fuzz/%: $(B)/fuzz/%.o $(B)/fuzz/replay.o $(B)/libhouse.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS)
+
+# The fuzzers themselves: everything instrumented, clang's libFuzzer.
+F := build/fuzzer
+FUZZ_CFLAGS = $(BASE_CFLAGS) -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFUZZING $(PC_CFLAGS)
+FUZZ_OBJS := $(patsubst %.c,$(F)/%.o,$(foreach d,$(DIRS),$(wildcard $(d)/*.c)))
+$(F)/%.o: %.c | $(B)/.deps
+	$(call say,CC,$< (fuzz))
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_CFLAGS) -c -o $@ $<
+$(F)/libhouse.a: $(FUZZ_OBJS)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+$(F)/bin/%: $(F)/fuzz/%.o $(F)/libhouse.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)clang -pthread -fsanitize=fuzzer,address,undefined -o $@ $^ $(PC_LIBS)
+
+T ?= $(FUZZERS)
+TIME ?= 20
+fuzz: $(FUZZERS:%=$(F)/bin/%)
+	@tests/run_fuzz.sh $(F)/bin $(TIME) $(T)
+
+check: all $(TESTS) $(FUZZERS:%=$(B)/fuzz/%) $(EXAMPLES)
+	@tests/run.sh $(B) $(ONLY)
+
+demo: all
+	@tests/demo.sh $(B)
+
+interop: all
+	@dist/deps.sh npm
+	@tests/interop/run.sh $(B)
+
+bench: all $(BENCHES)
+	@bench/run.sh $(B)
+
+coverage:
+	@$(MAKE) --no-print-directory COV=1 check
+	@tests/coverage.sh build/cov
+
+# Each header compiles alone, in C and (the public one) in C++.
+headers: | $(B)/.deps
+	@for h in $(HEADERS); do $(CC) $(BASE_CFLAGS) $(WARN) -Werror $(PC_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
+	@g++ -I. -Wall -Wextra -Werror -fsyntax-only -x c++ include/mpc_migration.h
+	@echo '$(words $(HEADERS)) headers compile alone'
+
+sizes: all
+	@size $(PROGRAMS:%=$(B)/%) $(B)/libmpcmigration.so
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(B)/mpc-backup $(B)/mpc-devnet $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(B)/mpc-migrationd $(DESTDIR)$(PREFIX)/sbin/
+	install -m 644 include/mpc_migration.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(B)/libmpcmigration.a $(DESTDIR)$(LIBDIR)/
+	install -m 755 $(B)/libmpcmigration.so $(DESTDIR)$(LIBDIR)/libmpcmigration.so.$(VERSION)
+	ln -sf libmpcmigration.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libmpcmigration.so.$(SOVERSION)
+	ln -sf libmpcmigration.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libmpcmigration.so
+	sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@VERSION@|$(VERSION)|' dist/mpc-migration.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/mpc-migration.pc
+	install -m 644 dist/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 dist/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B) $(F) -name '*.d' 2>/dev/null)
+.PHONY: all help deps fuzz check demo interop bench coverage headers sizes install clean
+.SECONDARY:
