@@ -94,6 +94,97 @@ struct mig_participants {
     struct mig_participant *list;
 };
 
+/* ---- what the host does for the library ------------------------------- */
+
+/* A question an import asks the moment before it makes shares durable: is this
+ * operation still admitted? False means abandon: keep nothing. */
+struct mig_fence {
+    bool (*holds)(void *ctx);
+    void *ctx;
+};
+
+struct mig_receipt {
+    uint64_t epoch;
+    uint8_t keyset[MIG_DIGEST_LEN]; /* keyset digest */
+    uint32_t shares;                /* how many */
+    uint64_t imported_at;           /* of the first durable import */
+    bool repeated;                  /* the very same shares were there already */
+};
+
+/* A change of the participant set, from the last one whose consequences are
+ * done. Identity is (id, account, TLS key): an id whose account or key changed
+ * counts as gone and as new. */
+struct mig_change {
+    const struct mig_participants *before; /* NULL: none known */
+    const struct mig_participants *after;
+    uint64_t epoch_before;
+    uint64_t epoch_after;
+    bool purge_all;       /* new epoch: every triple and presignature goes */
+    const uint32_t *gone; /* ids that left or were re-keyed, ascending */
+    size_t gone_count;
+    bool active; /* this node is in the active set: take part; else stop */
+};
+
+/* Stages of this node's own onboarding, as the wire names them. */
+enum mig_job {
+    MIG_JOB_NONE = 0,      /* not a destination and not the participant */
+    MIG_JOB_WAITING = 1,   /* destination; no shares yet */
+    MIG_JOB_IMPORTING = 2, /* an upload is being imported */
+    MIG_JOB_IMPORTED = 3,  /* shares durable; concluding */
+    MIG_JOB_DONE = 4,      /* this node is the participant */
+};
+
+enum mig_log_level {
+    MIG_LOG_ERROR = 3, /* journald's priorities */
+    MIG_LOG_WARNING = 4,
+    MIG_LOG_NOTICE = 5,
+    MIG_LOG_INFO = 6,
+    MIG_LOG_DEBUG = 7,
+};
+
+/*
+ * Functions of the host; `ctx` comes back in each. A NULL function means the
+ * default in brackets. load_keyshares, import_keyshares and load_receipt are
+ * called on the listener's thread, log on any, the others on the worker's; one
+ * call of each at a time. Any may fail: what must happen (purge, reconnect,
+ * conclude) is called again, with growing pauses and across restarts, until it
+ * reports MIG_OK.
+ */
+struct mig_host {
+    void *ctx;
+    /* Writes the share of each domain of exactly this keyset, in its order, into
+     * locked memory; all or nothing. MIG_ERR_NOT_FOUND: lacks one.
+     * [the keyshare store below state_dir] */
+    enum mig_err (*load_keyshares)(void *ctx, const struct mig_keyset *keyset,
+                                   uint8_t (*shares)[MIG_SHARE_LEN]);
+    /* Makes all shares durable before it returns, or none; asks `fence` right
+     * before the deciding step (MIG_ERR_CANCELLED when it does not hold). The
+     * same shares again: MIG_OK with receipt->repeated. Different shares for
+     * the keyset: MIG_ERR_CONFLICT. An epoch older than one it holds:
+     * MIG_ERR_CONFLICT. [the keyshare store] */
+    enum mig_err (*import_keyshares)(void *ctx, const struct mig_keyset *keyset,
+                                     const uint8_t (*shares)[MIG_SHARE_LEN], uint64_t now,
+                                     const struct mig_fence *fence, struct mig_receipt *receipt);
+    /* The receipt of the import of this keyset. MIG_ERR_NOT_FOUND: none.
+     * [the keyshare store] */
+    enum mig_err (*load_receipt)(void *ctx, const struct mig_keyset *keyset,
+                                 struct mig_receipt *receipt);
+    /* Sends the conclude transaction; success is observed in the contract, not
+     * here. [our transaction sender, with access_key] */
+    enum mig_err (*conclude)(void *ctx, const struct mig_keyset *keyset);
+    /* Drops and re-establishes connections to peers; stops taking part when
+     * !change->active. [nothing] */
+    enum mig_err (*participants_changed)(void *ctx, const struct mig_change *change);
+    /* Removes triples and presignatures that involve change->gone, or all.
+     * [nothing] */
+    enum mig_err (*purge_assets)(void *ctx, const struct mig_change *change);
+    /* The onboarding job moved; information only. [nothing] */
+    void (*job_changed)(void *ctx, enum mig_job job);
+    /* One event: a stable name and a printable, single-line text without
+     * secrets. [nothing] */
+    void (*log)(void *ctx, enum mig_log_level level, const char *event, const char *text);
+};
+
 #ifdef __cplusplus
 }
 #endif
