@@ -185,6 +185,86 @@ struct mig_host {
     void (*log)(void *ctx, enum mig_log_level level, const char *event, const char *text);
 };
 
+/* ---- the library itself ------------------------------------------------ */
+
+/* How ephemeral keys travel: signed headers, or published in the contract. */
+enum mig_config_announce { MIG_CONFIG_ANNOUNCE_HEADER = 0, MIG_CONFIG_ANNOUNCE_CONTRACT = 1 };
+enum mig_config_dialect {
+    MIG_CONFIG_DIALECT_AUTO = 0, /* ask the contract's `version` */
+    MIG_CONFIG_DIALECT_DRAFT = 1,
+    MIG_CONFIG_DIALECT_DEPLOYED = 2,
+};
+
+/*
+ * Everything mig_start() needs; zero means the default in brackets. Strings
+ * are copied. Addresses are "host:port" with a literal address or a name; port
+ * 0 lets the system choose (mig_address() tells).
+ */
+struct mig_config {
+    const char *contract;      /* account id of the MPC contract */
+    const char *account;       /* account id of this node's operator */
+    const char *identity_key;  /* file: the node's ed25519 TLS identity (crypto: NEAR key file) */
+    const char *access_key;    /* file: the node's account key, for conclude [NULL: the host concludes] */
+    const char *operator_key;  /* file: 64 hex digits, mixed into every sealing key [NULL: none] */
+    const char *state_dir;     /* folder, 0700: keyshares, nonce journal, records */
+    const char *store_key;     /* file: 64 hex digits, seals the keyshare store [NULL: the host stores] */
+    const char *rpc;           /* JSON-RPC URL [NULL: the host feeds the contract state] */
+    enum mig_config_dialect dialect;
+    uint32_t poll_interval_ms; /* [1000] */
+    uint32_t max_staleness_s;  /* older views refuse [30] */
+    const char *listen;        /* migration listener */
+    bool listen_plain;         /* HTTP without TLS; only on loopback ... [TLS] */
+    bool listen_plain_anywhere; /* ... unless this says so */
+    const char *admin;         /* admin listener, plain [NULL: none] */
+    enum mig_config_announce announce;
+    uint32_t key_delay_s; /* a new backup key is honoured after this [0] */
+    uint32_t skew_s;      /* allowed clock skew, at most 300 [30] */
+};
+
+struct mig_plugin;
+
+/*
+ * Starts the service: loads keys, opens the store, binds the listeners, starts
+ * its threads (one per listener, one for deadlines, one for hooks and
+ * transactions, and with `rpc` one that polls) and returns without waiting for
+ * the chain. `host` is copied; NULL means all defaults. On failure nothing is
+ * left running and `why` (NULL or at least MIG_WHY_MAX bytes) holds one
+ * sentence for the operator: what is wrong and what to do, without secrets.
+ */
+enum { MIG_WHY_MAX = 512 };
+MIG_API enum mig_err mig_start(const struct mig_config *config, const struct mig_host *host,
+                               struct mig_plugin **out, char *why) MIG_MUST_USE;
+
+/*
+ * For hosts that follow the contract themselves (config.rpc NULL): the answer
+ * of a view method as the contract gave it, and the final block it was read
+ * at. Any thread, one at a time. MIG_ERR_MALFORMED changes nothing.
+ */
+enum mig_feed {
+    MIG_FEED_STATE = 0,     /* `state` */
+    MIG_FEED_MIGRATION = 1, /* `migration_info` or `recovery_info` */
+    MIG_FEED_EPHEMERAL = 2, /* `ephemeral_keys` */
+};
+MIG_API enum mig_err mig_feed(struct mig_plugin *plugin, enum mig_feed part, uint64_t block_height,
+                              uint64_t block_time_ns, const char *json, size_t len) MIG_MUST_USE;
+
+/* Stops listening, lets requests in progress end (at most `drain_ms`), stops
+ * all threads, wipes. No host function is called after it returned. */
+MIG_API void mig_stop(struct mig_plugin **plugin, uint32_t drain_ms);
+
+/* The real "address:port" of a listener; "" when it does not exist. Valid
+ * until mig_stop. */
+enum mig_listener_name { MIG_LISTENER_MIGRATION = 0, MIG_LISTENER_ADMIN = 1 };
+MIG_API const char *mig_address(const struct mig_plugin *plugin, enum mig_listener_name which);
+
+/* Where the node's own onboarding stands. Any thread. */
+MIG_API enum mig_job mig_current_job(struct mig_plugin *plugin);
+/* Ready: the view is fresh, the store writable, the keyset can be served. */
+MIG_API bool mig_is_ready(struct mig_plugin *plugin);
+
+/* "major.minor.patch" of the library. */
+MIG_API const char *mig_version(void);
+
 #ifdef __cplusplus
 }
 #endif
