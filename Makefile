@@ -15,7 +15,8 @@ PROGRAMS := mpc-migrationd mpc-backup mpc-devnet
 # SAN=1 builds into its own folder with ASan and UBSan.
 B := build$(if $(SAN),/san)$(if $(COV),/cov)
 OPT ?= $(if $(SAN),-O1,$(if $(COV),-O0,-O2))
-SANFLAGS := $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)$(if $(COV),--coverage)
+comma := ,
+SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)$(if $(COV),--coverage)
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wformat=2 -Wvla $(if $(WERROR),-Werror)
 HARDEN := $(if $(SAN)$(COV),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fcf-protection -ftrivial-auto-var-init=zero
 PACKAGES := libmicrohttpd gnutls libsodium jansson libcrypto libcurl inih
