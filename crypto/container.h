@@ -25,8 +25,9 @@ size_t mig_sealed_capacity(size_t sealed_len);
 
 /* `key`: 32 bytes, used for this container only. `out` has `cap` >=
  * mig_sealed_len(plain_len) bytes. */
-enum mig_err mig_container_seal(const struct mig_secret *key, const uint8_t *plain, size_t plain_len,
-                                uint8_t *out, size_t cap, size_t *out_len) MIG_MUST_USE;
+enum mig_err mig_container_seal(const struct mig_secret *key, const uint8_t *plain,
+                                size_t plain_len, uint8_t *out, size_t cap,
+                                size_t *out_len) MIG_MUST_USE;
 /* Opens into `plain` (locked, large enough for mig_sealed_capacity). Yields
  * nothing, and wipes `plain`, unless every frame and FINAL verified:
  * MIG_ERR_MALFORMED otherwise. */

@@ -31,7 +31,8 @@ void mig_ephemeral_clear(struct mig_ephemeral *pair);
 enum mig_err mig_exchange(const struct mig_ephemeral *own, enum mig_role role,
                           const uint8_t peer[MIG_KEY_LEN], enum mig_direction direction,
                           const char *final_context, size_t context_len,
-                          const struct mig_secret *operator_key, struct mig_secret *key) MIG_MUST_USE;
+                          const struct mig_secret *operator_key,
+                          struct mig_secret *key) MIG_MUST_USE;
 
 /* First 8 bytes of SHA-256("mpc-operator-key" || key). */
 void mig_operator_tag(const struct mig_secret *operator_key, uint8_t tag[MIG_OPERATOR_TAG_LEN]);

@@ -26,19 +26,23 @@ void mig_keyset_digest(const char *contract, const struct mig_keyset *keyset,
  * length || share. */
 size_t mig_shares_plain_len(const struct mig_keyset *keyset);
 /* `shares`: keyset->count scalars in domain order. `out` must hold
- * mig_shares_plain_len bytes. */
-enum mig_err mig_shares_encode(const struct mig_keyset *keyset, const uint8_t (*shares)[MIG_SHARE_LEN],
-                               struct mig_secret *out, size_t *out_len) MIG_MUST_USE;
+ * mig_shares_plain_len bytes. MIG_ERR_MALFORMED for a share that no one could
+ * restore (zero or not reduced), MIG_ERR_BUG for an empty keyset. */
+enum mig_err mig_shares_encode(const struct mig_keyset *keyset,
+                               const uint8_t (*shares)[MIG_SHARE_LEN], struct mig_secret *out,
+                               size_t *out_len) MIG_MUST_USE;
 
 enum mig_shares_verdict {
     MIG_SHARES_MATCH = 0,
     MIG_SHARES_WRONG_KEY,  /* all ids match, but a public key or curve differs */
     MIG_SHARES_INCOMPLETE, /* anything else: does not parse, other set, share zero or not reduced */
 };
-/* Parses `plain` fully against `keyset`. On MATCH, `shares` (locked, count *
+/* Parses `plain` fully against the normalised `keyset` (an empty one matches
+ * nothing); allocates nothing. On MATCH, `shares` (locked, count *
  * 32 bytes) holds the scalars in domain order; otherwise it is wiped. */
 enum mig_shares_verdict mig_shares_decode(const uint8_t *plain, size_t plain_len,
-                                          const struct mig_keyset *keyset, struct mig_secret *shares);
+                                          const struct mig_keyset *keyset,
+                                          struct mig_secret *shares);
 /* True for a scalar that is non-zero and below the group order of the curve. */
 bool mig_share_is_reduced(enum mig_curve curve, const uint8_t share[MIG_SHARE_LEN]);
 
