@@ -15,6 +15,8 @@ struct mig_keystore;
 enum mig_keystore_kind {
     MIG_KEYSTORE_NODE = 0,  /* refuses an epoch older than the newest it holds */
     MIG_KEYSTORE_VAULT = 1, /* keeps every keyset, whatever its epoch */
+    MIG_KEYSTORE_READER = 2, /* opens what is there beside a running owner: no lock, no writing,
+                                nothing created, moved or removed; files are immutable, so this is safe */
 };
 
 /* Opens (creates, 0700) the folder; takes the lock on it (a second process
