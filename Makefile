@@ -10,6 +10,8 @@ MAKEFLAGS += --no-builtin-rules
 
 LIB_DIRS := crypto auth chain migration store handlers server
 DIRS := $(LIB_DIRS) backup contract devnet
+# What the programs share, next to their main files.
+CMD_SHARED := $(filter-out cmd/mpc_%,$(wildcard cmd/*.c))
 PROGRAMS := mpc-migrationd mpc-backup mpc-devnet
 
 # SAN=1 builds into its own folder with ASan and UBSan.
@@ -28,13 +30,13 @@ ALL_CFLAGS = $(BASE_CFLAGS) $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) $(PC_CFLAGS) $(
 ALL_LDFLAGS = -pthread $(SANFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(foreach d,$(LIB_DIRS),$(wildcard $(d)/*.c)))
-HOUSE_OBJS := $(patsubst %.c,$(B)/%.o,$(foreach d,$(DIRS),$(wildcard $(d)/*.c)))
+HOUSE_OBJS := $(patsubst %.c,$(B)/%.o,$(foreach d,$(DIRS),$(wildcard $(d)/*.c)) $(CMD_SHARED))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 SCRIPTS := $(wildcard tests/test_*.sh)
 FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
-HEADERS := $(wildcard include/*.h $(addsuffix /*.h,$(DIRS)))
+HEADERS := $(wildcard include/*.h cmd/*.h $(addsuffix /*.h,$(DIRS)))
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
@@ -71,7 +73,7 @@ $(B)/libmpcmigration.so: $(LIB_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libmpcmigration.so.$(SOVERSION) -o $@ $^ $(PC_LIBS)
 
-$(B)/mpc-%: $(B)/cmd/mpc_%.o $(B)/cmd/options.o $(B)/libhouse.a
+$(B)/mpc-%: $(B)/cmd/mpc_%.o $(B)/libhouse.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PC_LIBS)
 
@@ -95,7 +97,7 @@ $(B)/fuzz/%: $(B)/fuzz/%.o $(B)/fuzz/replay.o $(B)/libhouse.a
 # The fuzzers themselves: everything instrumented, clang's libFuzzer.
 F := build/fuzzer
 FUZZ_CFLAGS = $(BASE_CFLAGS) -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DFUZZING $(PC_CFLAGS)
-FUZZ_OBJS := $(patsubst %.c,$(F)/%.o,$(foreach d,$(DIRS),$(wildcard $(d)/*.c)))
+FUZZ_OBJS := $(patsubst %.c,$(F)/%.o,$(foreach d,$(DIRS),$(wildcard $(d)/*.c)) $(CMD_SHARED))
 $(F)/%.o: %.c | $(B)/.deps
 	$(call say,CC,$< (fuzz))
 	@mkdir -p $(@D)
