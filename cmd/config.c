@@ -21,7 +21,7 @@ struct value {
     int line; /* 0: a fallback */
 };
 
-struct mig_config {
+struct mig_config_file {
     const struct mig_config_key *keys;
     size_t count;
     struct value values[MIG_CONFIG_KEYS_MAX];
@@ -33,7 +33,7 @@ struct reader {
     int line;
     bool indented; /* the current line starts with white space */
     const char *name, *folder;
-    struct mig_config *config;
+    struct mig_config_file *config;
     enum mig_err err; /* of the first complaint */
     int err_line;
     char *why;
@@ -161,8 +161,8 @@ static enum mig_err take(struct reader *r, size_t i, const char *text, int line)
     if (key->max != 0 && (value->number < key->min || value->number > key->max)) {
         const char *unit = key->kind == MIG_CONFIG_DURATION ? " ms" : "";
         return complain(r, line, "[%s] %s: expected between %llu%s and %llu%s", key->section,
-                        key->name, (unsigned long long)key->min, unit,
-                        (unsigned long long)key->max, unit);
+                        key->name, (unsigned long long)key->min, unit, (unsigned long long)key->max,
+                        unit);
     }
     value->text = absolute(key, r->folder, text);
     if (value->text == NULL)
@@ -171,7 +171,7 @@ static enum mig_err take(struct reader *r, size_t i, const char *text, int line)
     return MIG_OK;
 }
 
-static bool has_section(const struct mig_config *config, const char *section)
+static bool has_section(const struct mig_config_file *config, const char *section)
 {
     for (size_t i = 0; i < config->count; i++)
         if (strcmp(config->keys[i].section, section) == 0)
@@ -280,19 +280,23 @@ static enum mig_err parse(struct reader *r)
 
 enum mig_err mig_config_parse(const char *text, size_t len, const char *name, const char *folder,
                               const struct mig_config_key *keys, size_t count,
-                              struct mig_config **out, char why[MIG_CONFIG_WHY_MAX])
+                              struct mig_config_file **out, char why[MIG_CONFIG_WHY_MAX])
 {
     *out = NULL;
     (void)snprintf(why, MIG_CONFIG_WHY_MAX, "%s: out of memory", name);
     if (count > MIG_CONFIG_KEYS_MAX)
         return MIG_ERR_BUG;
-    struct mig_config *config = calloc(1, sizeof *config);
+    struct mig_config_file *config = calloc(1, sizeof *config);
     if (config == NULL)
         return MIG_ERR_NOMEM;
     config->keys = keys;
     config->count = count;
-    struct reader r = {.at = text, .end = text + len, .name = name, .folder = folder,
-                       .config = config, .why = why};
+    struct reader r = {.at = text,
+                       .end = text + len,
+                       .name = name,
+                       .folder = folder,
+                       .config = config,
+                       .why = why};
     enum mig_err err = len <= MIG_CONFIG_FILE_MAX
                            ? check_bytes(&r, text, len)
                            : complain(&r, 0, "larger than %d bytes", MIG_CONFIG_FILE_MAX);
@@ -330,8 +334,9 @@ out:
     return err;
 }
 
-enum mig_err mig_config_load(const char *path, const char *folder, const struct mig_config_key *keys,
-                             size_t count, struct mig_config **out, char why[MIG_CONFIG_WHY_MAX])
+enum mig_err mig_config_load(const char *path, const char *folder,
+                             const struct mig_config_key *keys, size_t count,
+                             struct mig_config_file **out, char why[MIG_CONFIG_WHY_MAX])
 {
     size_t len = 0;
     *out = NULL;
@@ -349,7 +354,7 @@ enum mig_err mig_config_load(const char *path, const char *folder, const struct 
     return err;
 }
 
-void mig_config_free(struct mig_config **config)
+void mig_config_free(struct mig_config_file **config)
 {
     if (*config == NULL)
         return;
@@ -359,7 +364,7 @@ void mig_config_free(struct mig_config **config)
     *config = NULL;
 }
 
-static const struct value *find(const struct mig_config *config, const char *section,
+static const struct value *find(const struct mig_config_file *config, const char *section,
                                 const char *name)
 {
     static const struct value none;
@@ -370,22 +375,25 @@ static const struct value *find(const struct mig_config *config, const char *sec
     return &none;
 }
 
-const char *mig_config_text(const struct mig_config *config, const char *section, const char *name)
+const char *mig_config_text(const struct mig_config_file *config, const char *section,
+                            const char *name)
 {
     return find(config, section, name)->text;
 }
 
-uint64_t mig_config_number(const struct mig_config *config, const char *section, const char *name)
+uint64_t mig_config_number(const struct mig_config_file *config, const char *section,
+                           const char *name)
 {
     return find(config, section, name)->number;
 }
 
-bool mig_config_is_given(const struct mig_config *config, const char *section, const char *name)
+bool mig_config_is_given(const struct mig_config_file *config, const char *section,
+                         const char *name)
 {
     return find(config, section, name)->line > 0;
 }
 
-int mig_config_line(const struct mig_config *config, const char *section, const char *name)
+int mig_config_line(const struct mig_config_file *config, const char *section, const char *name)
 {
     return find(config, section, name)->line;
 }

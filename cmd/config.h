@@ -14,7 +14,8 @@
 enum mig_config_kind {
     MIG_CONFIG_TEXT = 0,
     MIG_CONFIG_PATH,     /* relative ones are below the folder given to load */
-    MIG_CONFIG_DURATION, /* "250ms", "5s", "10m", "2h"; bare numbers are seconds; kept in milliseconds */
+    MIG_CONFIG_DURATION, /* "250ms", "5s", "10m", "2h"; bare numbers are seconds; kept in
+                            milliseconds */
     MIG_CONFIG_NUMBER,
     MIG_CONFIG_FLAG,   /* yes, no */
     MIG_CONFIG_CHOICE, /* one of `choices` */
@@ -31,46 +32,61 @@ struct mig_config_key {
 };
 
 /* Rows of [contract], which every program has. */
-#define MIG_CONFIG_CONTRACT_KEYS                                                                     \
-    {.section = "contract", .name = "account", .required = true},                                    \
-    {.section = "contract", .name = "rpc", .required = true},                                        \
-    {.section = "contract", .name = "dialect", .kind = MIG_CONFIG_CHOICE,                            \
-     .choices = "auto draft deployed", .fallback = "auto"},                                          \
-    {.section = "contract", .name = "poll_interval", .kind = MIG_CONFIG_DURATION, .min = 50,         \
-     .max = 3600000, .fallback = "1s"},                                                              \
-    {.section = "contract", .name = "max_staleness", .kind = MIG_CONFIG_DURATION, .min = 1000,       \
-     .max = 3600000, .fallback = "30s"}
+#define MIG_CONFIG_CONTRACT_KEYS                                                                   \
+    {.section = "contract", .name = "account", .required = true},                                  \
+        {.section = "contract", .name = "rpc", .required = true},                                  \
+        {.section = "contract",                                                                    \
+         .name = "dialect",                                                                        \
+         .kind = MIG_CONFIG_CHOICE,                                                                \
+         .choices = "auto draft deployed",                                                         \
+         .fallback = "auto"},                                                                      \
+        {.section = "contract",                                                                    \
+         .name = "poll_interval",                                                                  \
+         .kind = MIG_CONFIG_DURATION,                                                              \
+         .min = 50,                                                                                \
+         .max = 3600000,                                                                           \
+         .fallback = "1s"},                                                                        \
+    {                                                                                              \
+        .section = "contract", .name = "max_staleness", .kind = MIG_CONFIG_DURATION, .min = 1000,  \
+        .max = 3600000, .fallback = "30s"                                                          \
+    }
 
 enum {
-    MIG_CONFIG_WHY_MAX = 512,     /* bytes of an error text, with the NUL */
-    MIG_CONFIG_FILE_MAX = 65536,  /* bytes of a file */
-    MIG_CONFIG_VALUE_MAX = 200,   /* bytes of a value; the reader's line limit */
-    MIG_CONFIG_KEYS_MAX = 64,     /* rows of a table */
+    MIG_CONFIG_WHY_MAX = 512,    /* bytes of an error text, with the NUL */
+    MIG_CONFIG_FILE_MAX = 65536, /* bytes of a file */
+    MIG_CONFIG_VALUE_MAX = 200,  /* bytes of a value; the reader's line limit */
+    MIG_CONFIG_KEYS_MAX = 64,    /* rows of a table */
 };
 
-struct mig_config;
+struct mig_config_file;
 
 /* `keys` is borrowed for the life of the result; at most MIG_CONFIG_KEYS_MAX
  * rows, those of a section next to each other. `folder` is where relative
  * paths start. MIG_ERR_NOT_FOUND, _MALFORMED, _IO, _NOMEM, with one line for
  * the operator in `why`. */
-enum mig_err mig_config_load(const char *path, const char *folder, const struct mig_config_key *keys,
-                             size_t count, struct mig_config **out, char why[MIG_CONFIG_WHY_MAX]) MIG_MUST_USE;
+enum mig_err mig_config_load(const char *path, const char *folder,
+                             const struct mig_config_key *keys, size_t count,
+                             struct mig_config_file **out,
+                             char why[MIG_CONFIG_WHY_MAX]) MIG_MUST_USE;
 /* The same from memory; `name` stands for the file in `why`. */
 enum mig_err mig_config_parse(const char *text, size_t len, const char *name, const char *folder,
                               const struct mig_config_key *keys, size_t count,
-                              struct mig_config **out, char why[MIG_CONFIG_WHY_MAX]) MIG_MUST_USE;
-void mig_config_free(struct mig_config **config);
+                              struct mig_config_file **out,
+                              char why[MIG_CONFIG_WHY_MAX]) MIG_MUST_USE;
+void mig_config_free(struct mig_config_file **config);
 
 /* The value (a PATH made absolute to the folder), its fallback, or NULL. Valid
  * until free. NULL too for a key that is not in the table. */
-const char *mig_config_text(const struct mig_config *config, const char *section, const char *name);
+const char *mig_config_text(const struct mig_config_file *config, const char *section,
+                            const char *name);
 /* NUMBER, DURATION (milliseconds), FLAG (0 or 1), CHOICE (index of the word);
  * 0 when absent without a fallback. */
-uint64_t mig_config_number(const struct mig_config *config, const char *section, const char *name);
+uint64_t mig_config_number(const struct mig_config_file *config, const char *section,
+                           const char *name);
 /* Whether the file itself gave it. */
-bool mig_config_is_given(const struct mig_config *config, const char *section, const char *name);
+bool mig_config_is_given(const struct mig_config_file *config, const char *section,
+                         const char *name);
 /* The line that gave it, or 0; for messages about a value's meaning. */
-int mig_config_line(const struct mig_config *config, const char *section, const char *name);
+int mig_config_line(const struct mig_config_file *config, const char *section, const char *name);
 
 #endif

@@ -92,9 +92,9 @@ bool mig_options_parse(int argc, char **argv, const struct mig_option *options, 
 void mig_options_print(FILE *out, const struct mig_option *options, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        int used = fprintf(out, "  --%s%s%s", options[i].name,
-                           options[i].argument != NULL ? " " : "",
-                           options[i].argument != NULL ? options[i].argument : "");
+        int used =
+            fprintf(out, "  --%s%s%s", options[i].name, options[i].argument != NULL ? " " : "",
+                    options[i].argument != NULL ? options[i].argument : "");
         if (used >= COLUMN)
             used = fprintf(out, "\n") - 1;
         for (const char *line = options[i].help; *line != '\0'; used = 0) {
