@@ -66,7 +66,8 @@ static uint64_t monotonic_ms(void)
     return clock_ns(CLOCK_MONOTONIC) / 1000000u;
 }
 
-static void say(const struct mig_keep *keep, enum mig_log_level level, const char *event, const char *text)
+static void say(const struct mig_keep *keep, enum mig_log_level level, const char *event,
+                const char *text)
 {
     if (keep->config.host.log != NULL)
         keep->config.host.log(keep->config.host.ctx, level, event, text);
@@ -76,7 +77,8 @@ static void say(const struct mig_keep *keep, enum mig_log_level level, const cha
 
 /* A damaged record is reported and treated as absent; one that could not be
  * read at all stops the start. */
-static enum mig_err load_record(const struct mig_keep *keep, const char *name, uint8_t **bytes, size_t *len)
+static enum mig_err load_record(const struct mig_keep *keep, const char *name, uint8_t **bytes,
+                                size_t *len)
 {
     enum mig_err err = mig_record_load(keep->config.state_dir, name, bytes, len);
     if (err == MIG_ERR_MALFORMED)
@@ -90,7 +92,8 @@ static enum mig_err load_machine(struct mig_keep *keep)
     size_t len = 0;
     enum mig_err err = load_record(keep, JOURNAL_RECORD, &bytes, &len);
     if (err == MIG_OK)
-        err = mig_machine_new(keep->config.account, keep->config.tls_key, bytes, len, &keep->machine);
+        err =
+            mig_machine_new(keep->config.account, keep->config.tls_key, bytes, len, &keep->machine);
     if (err == MIG_ERR_MALFORMED) {
         say(keep, MIG_LOG_ERROR, "record-damaged", JOURNAL_RECORD);
         err = mig_machine_new(keep->config.account, keep->config.tls_key, NULL, 0, &keep->machine);
@@ -152,7 +155,8 @@ enum mig_err mig_keep_new(const struct mig_keep_config *config, struct mig_keep 
     if (err == MIG_OK)
         err = load_receipts(keep);
     if (err != MIG_OK) {
-        (void)snprintf(why, MIG_WHY_MAX, "cannot read the records in state_dir (%s): check its owner and mode (0700)",
+        (void)snprintf(why, MIG_WHY_MAX,
+                       "cannot read the records in state_dir (%s): check its owner and mode (0700)",
                        mig_err_text(err));
         mig_keep_free(&keep);
         return err;
@@ -194,11 +198,13 @@ static void report_key(struct mig_keep *keep, const struct mig_view *view)
 static void observe_key(struct mig_keep *keep, const struct mig_view *view)
 {
     report_key(keep, view);
-    if (!mig_honour_observe(&keep->honour, view, keep->config.key_delay_ns) && !keep->honour_unsaved)
+    if (!mig_honour_observe(&keep->honour, view, keep->config.key_delay_ns) &&
+        !keep->honour_unsaved)
         return;
     uint8_t bytes[MIG_HONOUR_RECORD_LEN];
     mig_honour_encode(&keep->honour, bytes);
-    keep->honour_unsaved = mig_record_save(keep->config.state_dir, HONOUR_RECORD, bytes, sizeof bytes) != MIG_OK;
+    keep->honour_unsaved =
+        mig_record_save(keep->config.state_dir, HONOUR_RECORD, bytes, sizeof bytes) != MIG_OK;
     if (keep->honour_unsaved)
         say(keep, MIG_LOG_ERROR, "store-unwritable",
             "the honoured backup key cannot be recorded; no backup key is accepted until it can");
@@ -274,7 +280,8 @@ static enum mig_err import_begin(void *ctx)
     enum mig_err err = MIG_ERR_STATE;
     (void)pthread_mutex_lock(&keep->lock);
     if (!keep->importing && keep->view != NULL)
-        err = mig_machine_import_begin(keep->machine, keep->view->keyset_digest, &keep->ticket, &notes);
+        err = mig_machine_import_begin(keep->machine, keep->view->keyset_digest, &keep->ticket,
+                                       &notes);
     keep->importing = keep->importing || err == MIG_OK;
     (void)pthread_mutex_unlock(&keep->lock);
     tell_job(keep, notes);
@@ -285,8 +292,8 @@ static void import_end(void *ctx, const struct mig_receipt *receipt)
 {
     struct mig_keep *keep = ctx;
     (void)pthread_mutex_lock(&keep->lock);
-    unsigned notes =
-        mig_machine_import_end(keep->machine, keep->ticket, receipt != NULL ? MIG_OK : MIG_ERR_CANCELLED);
+    unsigned notes = mig_machine_import_end(keep->machine, keep->ticket,
+                                            receipt != NULL ? MIG_OK : MIG_ERR_CANCELLED);
     keep->importing = false;
     (void)pthread_cond_signal(&keep->work);
     (void)pthread_mutex_unlock(&keep->lock);
@@ -315,8 +322,10 @@ static void backup_served(void *ctx, const struct mig_keyset *keyset)
                           memory_order_relaxed);
 }
 
-static enum mig_err backup_acknowledged(void *ctx, uint64_t epoch, const uint8_t keyset[MIG_DIGEST_LEN],
-                                        const uint8_t context_hash[MIG_DIGEST_LEN], uint64_t now, bool known)
+static enum mig_err backup_acknowledged(void *ctx, uint64_t epoch,
+                                        const uint8_t keyset[MIG_DIGEST_LEN],
+                                        const uint8_t context_hash[MIG_DIGEST_LEN], uint64_t now,
+                                        bool known)
 {
     struct mig_keep *keep = ctx;
     struct mig_backup_receipt receipt = {.epoch = epoch, .recorded_at = now};
@@ -327,11 +336,14 @@ static enum mig_err backup_acknowledged(void *ctx, uint64_t epoch, const uint8_t
     (void)pthread_mutex_unlock(&keep->lock);
     if (err != MIG_OK)
         return err;
-    atomic_store_explicit(&keep->config.counters->last_backup_acknowledged_epoch, epoch, memory_order_relaxed);
-    atomic_store_explicit(&keep->config.counters->last_backup_acknowledged_at, now, memory_order_relaxed);
+    atomic_store_explicit(&keep->config.counters->last_backup_acknowledged_epoch, epoch,
+                          memory_order_relaxed);
+    atomic_store_explicit(&keep->config.counters->last_backup_acknowledged_at, now,
+                          memory_order_relaxed);
     say(keep, MIG_LOG_NOTICE, "backup-acknowledged",
         known ? "the backup service stored the keyset and read it back"
-              : "the backup service stored a keyset that was served before this start, and read it back");
+              : "the backup service stored a keyset that was served before this start, and read it "
+                "back");
     return MIG_OK;
 }
 
@@ -361,8 +373,8 @@ static enum mig_err look_up(const struct mig_keep *keep, const struct mig_keyset
     struct mig_secret *shares = mig_secret_new(keyset->count * MIG_SHARE_LEN);
     if (shares == NULL)
         return MIG_ERR_NOMEM;
-    enum mig_err err = keep->config.host.load_keyshares(keep->config.host.ctx, keyset,
-                                                        (uint8_t(*)[MIG_SHARE_LEN])(void *)shares->bytes);
+    enum mig_err err = keep->config.host.load_keyshares(
+        keep->config.host.ctx, keyset, (uint8_t(*)[MIG_SHARE_LEN])(void *)shares->bytes);
     mig_secret_free(&shares);
     return err;
 }
@@ -396,13 +408,14 @@ static void report_task(const struct mig_keep *keep, enum mig_task_kind kind, en
         [MIG_TASK_CONCLUDE] = "conclude-sent",
     };
     static const char *const failed[MIG_TASK_KINDS] = {
-        [MIG_TASK_SAVE] = "journal-failed",          [MIG_TASK_CHANGED] = "participants-change-failed",
-        [MIG_TASK_PURGE] = "purge-failed",           [MIG_TASK_LOOK_UP] = "look-up-failed",
+        [MIG_TASK_SAVE] = "journal-failed",      [MIG_TASK_CHANGED] = "participants-change-failed",
+        [MIG_TASK_PURGE] = "purge-failed",       [MIG_TASK_LOOK_UP] = "look-up-failed",
         [MIG_TASK_CONCLUDE] = "conclude-failed",
     };
     if (err == MIG_OK && done[kind] != NULL)
         say(keep, MIG_LOG_INFO, done[kind], "");
-    if (err != MIG_OK && failed[kind] != NULL && !(kind == MIG_TASK_LOOK_UP && err == MIG_ERR_NOT_FOUND))
+    if (err != MIG_OK && failed[kind] != NULL &&
+        !(kind == MIG_TASK_LOOK_UP && err == MIG_ERR_NOT_FOUND))
         say(keep, MIG_LOG_WARNING, failed[kind], mig_err_text(err));
 }
 
@@ -416,11 +429,13 @@ static void check_shares(struct mig_keep *keep)
     bool before = keep->shares_missing;
     keep->checked_generation = view->generation;
     (void)pthread_mutex_unlock(&keep->lock);
-    bool held = mig_view_current_seat(view, keep->config.account, keep->config.tls_key) == MIG_SEAT_HELD;
+    bool held =
+        mig_view_current_seat(view, keep->config.account, keep->config.tls_key) == MIG_SEAT_HELD;
     bool missing = held && view->keyset.count > 0 && look_up(keep, &view->keyset) != MIG_OK;
     if (missing && !before)
         say(keep, MIG_LOG_ERROR, "shares-missing",
-            "this node holds the seat but lacks a share of the contract's keyset; restore it before anything else");
+            "this node holds the seat but lacks a share of the contract's keyset; restore it "
+            "before anything else");
     mig_view_release(&view);
     (void)pthread_mutex_lock(&keep->lock);
     keep->shares_missing = missing;
@@ -432,7 +447,8 @@ static void sleep_until(struct mig_keep *keep, uint64_t wake_ms)
         (void)pthread_cond_wait(&keep->work, &keep->lock);
         return;
     }
-    struct timespec until = {.tv_sec = (time_t)(wake_ms / 1000), .tv_nsec = (long)(wake_ms % 1000) * 1000000};
+    struct timespec until = {.tv_sec = (time_t)(wake_ms / 1000),
+                             .tv_nsec = (long)(wake_ms % 1000) * 1000000};
     (void)pthread_cond_timedwait(&keep->work, &keep->lock, &until);
 }
 

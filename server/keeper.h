@@ -23,7 +23,8 @@ struct mig_keep_config {
 
 /* Loads the records. A damaged one is reported through host.log, and then
  * counts as absent. `why`: MIG_WHY_MAX bytes. */
-enum mig_err mig_keep_new(const struct mig_keep_config *config, struct mig_keep **out, char *why) MIG_MUST_USE;
+enum mig_err mig_keep_new(const struct mig_keep_config *config, struct mig_keep **out,
+                          char *why) MIG_MUST_USE;
 /* Starts the worker thread. */
 enum mig_err mig_keep_start(struct mig_keep *keep) MIG_MUST_USE;
 /* Ends the worker thread; no host function is called after it returned. */

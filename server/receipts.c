@@ -53,8 +53,8 @@ static bool has(const struct mig_receipts *receipts, const struct mig_backup_rec
     return false;
 }
 
-enum mig_err mig_receipts_add(struct mig_receipts *receipts, const struct mig_backup_receipt *receipt,
-                              const char *folder)
+enum mig_err mig_receipts_add(struct mig_receipts *receipts,
+                              const struct mig_backup_receipt *receipt, const char *folder)
 {
     if (has(receipts, receipt))
         return MIG_OK;

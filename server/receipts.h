@@ -26,7 +26,8 @@ struct mig_receipts {
 enum mig_err mig_receipts_load(struct mig_receipts *receipts, const char *folder) MIG_MUST_USE;
 /* Adds and saves; the same receipt again changes nothing. On failure the
  * receipts are as before. */
-enum mig_err mig_receipts_add(struct mig_receipts *receipts, const struct mig_backup_receipt *receipt,
+enum mig_err mig_receipts_add(struct mig_receipts *receipts,
+                              const struct mig_backup_receipt *receipt,
                               const char *folder) MIG_MUST_USE;
 /* The newest, or NULL. */
 const struct mig_backup_receipt *mig_receipts_last(const struct mig_receipts *receipts);
