@@ -8,7 +8,8 @@
 bool mig_account_is_valid(const char *text, size_t len);
 
 /* A URL as participants publish it, split. Only http and https; host a name or
- * address literal without user, path other than "/", query or fragment. */
+ * address literal without user, path other than "/", query or fragment. An
+ * IPv6 literal stands in `host` without its brackets. */
 struct mig_url {
     bool tls;
     char host[256];

@@ -34,11 +34,22 @@ enum mig_err mig_cache_new(const char *contract, const char *account, enum mig_d
                            struct mig_cache **out) MIG_MUST_USE;
 void mig_cache_free(struct mig_cache **cache);
 
-/* Takes one answer. MIG_OK when it was used or ignored as too old;
- * MIG_ERR_MALFORMED when it does not parse (nothing changed). The first view
- * exists once STATE and MIGRATION have been fed. */
+/* Takes one answer. MIG_OK when it was used or ignored as too old (a part's
+ * second answer at the same height is); MIG_ERR_MALFORMED when it does not
+ * parse (nothing changed). The first view exists once STATE and MIGRATION have
+ * been fed. */
 enum mig_err mig_cache_feed(struct mig_cache *cache, enum mig_part part, const struct mig_block *block,
                             const char *json, size_t len) MIG_MUST_USE;
+
+/* Several answers read at one block become one view: nobody sees the new
+ * participants next to the old record. One that does not parse spoils all. */
+struct mig_answer {
+    enum mig_part part;
+    const char *json;
+    size_t len;
+};
+enum mig_err mig_cache_feed_all(struct mig_cache *cache, const struct mig_block *block,
+                                const struct mig_answer *answers, size_t count) MIG_MUST_USE;
 
 /* The current view (the caller releases it), or NULL before the first. */
 const struct mig_view *mig_cache_view(struct mig_cache *cache);

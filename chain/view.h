@@ -26,7 +26,7 @@ struct mig_block {
 struct mig_destination {
     uint8_t tls_key[MIG_KEY_LEN];    /* identity of the new node */
     uint8_t signer_key[MIG_KEY_LEN]; /* its account key: signs the conclude */
-    char url[MIG_URL_MAX + 1];
+    char url[MIG_URL_MAX + 1];       /* "" when mig_url_parse refuses what is written there */
     /* Height of the first block this very record was seen at. */
     uint64_t since;
     /* False when the record survived an end of Running: such a record is
@@ -51,7 +51,10 @@ struct mig_view {
     /* Running: the current keyset. Resharing: that of the previous running
      * state. Otherwise empty (count 0). */
     struct mig_keyset keyset;
-    uint8_t keyset_digest[MIG_DIGEST_LEN];
+    uint8_t keyset_digest[MIG_DIGEST_LEN]; /* zero without a keyset */
+    /* The contract's own text of `keyset`: its order and every field, as the
+     * deployed conclude must repeat them. NULL without a keyset. */
+    const char *keyset_json;
     /* Running, Initializing: the participants. Resharing: those of the previous
      * running state, and `prospective` the new ones (else empty). */
     struct mig_participants participants;
