@@ -199,8 +199,8 @@ static bool order_participants(struct mig_participants *set)
 static void read_participant_list(struct mig_json *j, struct mig_participants *set)
 {
     for (mig_json_array(j); mig_json_item(j);) {
-        struct mig_participant *p = append(j, (void **)&set->list, &set->count,
-                                           MIG_PARTICIPANTS_MAX, sizeof *set->list);
+        struct mig_participant *p =
+            append(j, (void **)&set->list, &set->count, MIG_PARTICIPANTS_MAX, sizeof *set->list);
         if (p != NULL)
             read_participant(j, p);
     }
@@ -363,9 +363,12 @@ static void read_key_event(struct mig_json *j, struct mig_participants *set)
 static void read_running(struct mig_json *j, struct mig_state *state)
 {
     enum { DOMAINS, KEYSET, PARAMETERS, VOTES, DOMAIN_VOTES, CANCELLED };
-    static const char *const fields[] = {"domains",          "keyset",
-                                         "parameters",       "parameters_votes",
-                                         "add_domains_votes", "previously_cancelled_resharing_epoch_id",
+    static const char *const fields[] = {"domains",
+                                         "keyset",
+                                         "parameters",
+                                         "parameters_votes",
+                                         "add_domains_votes",
+                                         "previously_cancelled_resharing_epoch_id",
                                          NULL};
     unsigned seen = 0;
     mig_json_object(j);
