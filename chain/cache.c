@@ -77,8 +77,8 @@ enum mig_err mig_cache_new(const char *contract, const char *account, enum mig_d
     return MIG_OK;
 }
 
-void mig_cache_on_view(struct mig_cache *cache, void (*changed)(void *ctx, const struct mig_view *view),
-                       void *ctx)
+void mig_cache_on_view(struct mig_cache *cache,
+                       void (*changed)(void *ctx, const struct mig_view *view), void *ctx)
 {
     cache->changed = changed;
     cache->changed_ctx = ctx;
@@ -218,8 +218,7 @@ static bool record_is_active(const struct facts *f)
 static bool ended_unseen(const struct mig_state *a, const struct mig_state *b)
 {
     return a->next_domain != b->next_domain || a->has_cancelled_epoch != b->has_cancelled_epoch ||
-           a->cancelled_epoch != b->cancelled_epoch ||
-           !mig_keyset_is_equal(&a->keyset, &b->keyset);
+           a->cancelled_epoch != b->cancelled_epoch || !mig_keyset_is_equal(&a->keyset, &b->keyset);
 }
 
 static enum mig_err feed_state(const struct mig_cache *cache, uint64_t height, const char *json,
@@ -233,8 +232,8 @@ static enum mig_err feed_state(const struct mig_cache *cache, uint64_t height, c
     if (err != MIG_OK)
         return err;
     bool running = state.protocol == MIG_PROTOCOL_RUNNING;
-    bool began = running && before != NULL &&
-                 (!next->running || ended_unseen(&before->state, &state));
+    bool began =
+        running && before != NULL && (!next->running || ended_unseen(&before->state, &state));
     struct mig_snapshot *snapshot = mig_snapshot_new(&state, json, len);
     if (snapshot == NULL)
         return MIG_ERR_NOMEM;
@@ -359,8 +358,8 @@ out:
     return err;
 }
 
-enum mig_err mig_cache_feed(struct mig_cache *cache, enum mig_part part, const struct mig_block *block,
-                            const char *json, size_t len)
+enum mig_err mig_cache_feed(struct mig_cache *cache, enum mig_part part,
+                            const struct mig_block *block, const char *json, size_t len)
 {
     const struct mig_answer answer = {part, json, len};
     return mig_cache_feed_all(cache, block, &answer, 1);
