@@ -27,6 +27,8 @@ enum mig_err mig_keystore_open(const char *folder, enum mig_keystore_kind kind, 
                                const char *contract, struct mig_keystore **out,
                                const char **why) MIG_MUST_USE;
 void mig_keystore_close(struct mig_keystore **store);
+/* Files moved to quarantine/ by this open: report them. */
+size_t mig_keystore_quarantined(const struct mig_keystore *store);
 
 /* These three have the contract of the host functions in mpc_migration.h.
  * `shares` is locked memory of the caller. Any thread. */
