@@ -201,21 +201,23 @@ enum mig_config_dialect {
  * 0 lets the system choose (mig_address() tells).
  */
 struct mig_config {
-    const char *contract;      /* account id of the MPC contract */
-    const char *account;       /* account id of this node's operator */
-    const char *identity_key;  /* file: the node's ed25519 TLS identity (crypto: NEAR key file) */
-    const char *access_key;    /* file: the node's account key, for conclude [NULL: the host concludes] */
-    const char *operator_key;  /* file: 64 hex digits, mixed into every sealing key [NULL: none] */
-    const char *state_dir;     /* folder, 0700: keyshares, nonce journal, records */
-    const char *store_key;     /* file: 64 hex digits, seals the keyshare store [NULL: the host stores] */
-    const char *rpc;           /* JSON-RPC URL [NULL: the host feeds the contract state] */
+    const char *contract;     /* account id of the MPC contract */
+    const char *account;      /* account id of this node's operator */
+    const char *identity_key; /* file: the node's ed25519 TLS identity (crypto: NEAR key file) */
+    const char
+        *access_key; /* file: the node's account key, for conclude [NULL: the host concludes] */
+    const char *operator_key; /* file: 64 hex digits, mixed into every sealing key [NULL: none] */
+    const char *state_dir;    /* folder, 0700: keyshares, nonce journal, records */
+    const char
+        *store_key;  /* file: 64 hex digits, seals the keyshare store [NULL: the host stores] */
+    const char *rpc; /* JSON-RPC URL [NULL: the host feeds the contract state] */
     enum mig_config_dialect dialect;
-    uint32_t poll_interval_ms; /* [1000] */
-    uint32_t max_staleness_s;  /* older views refuse [30] */
-    const char *listen;        /* migration listener */
-    bool listen_plain;         /* HTTP without TLS; only on loopback ... [TLS] */
+    uint32_t poll_interval_ms;  /* [1000] */
+    uint32_t max_staleness_s;   /* older views refuse [30] */
+    const char *listen;         /* migration listener */
+    bool listen_plain;          /* HTTP without TLS; only on loopback ... [TLS] */
     bool listen_plain_anywhere; /* ... unless this says so */
-    const char *admin;         /* admin listener, plain [NULL: none] */
+    const char *admin;          /* admin listener, plain [NULL: none] */
     enum mig_config_announce announce;
     uint32_t key_delay_s; /* a new backup key is honoured after this [0] */
     uint32_t skew_s;      /* allowed clock skew, at most 300 [30] */
@@ -234,6 +236,11 @@ struct mig_plugin;
 enum { MIG_WHY_MAX = 512 };
 MIG_API enum mig_err mig_start(const struct mig_config *config, const struct mig_host *host,
                                struct mig_plugin **out, char *why) MIG_MUST_USE;
+
+/* Reads and judges the configuration and every file it names as mig_start()
+ * would, without opening the store, binding or starting anything. */
+MIG_API enum mig_err mig_check(const struct mig_config *config, const struct mig_host *host,
+                               char *why) MIG_MUST_USE;
 
 /*
  * For hosts that follow the contract themselves (config.rpc NULL): the answer
