@@ -32,6 +32,11 @@ struct mig_message {
     const struct mig_message *request;
 };
 
+/* Without leading and trailing spaces and tabs. */
+struct mig_text mig_text_trim(struct mig_text text);
+/* `name` is lower-case; compared without case (ASCII only). */
+bool mig_field_is(const struct mig_field *field, struct mig_text name);
+
 /* How many fields have this lower-case name (compared without case); *value is
  * the first one's. */
 size_t mig_message_field(const struct mig_message *message, const char *name, struct mig_text *value);

@@ -39,7 +39,7 @@ struct mig_signed_request {
     uint64_t created, expires;
     bool has_created, has_expires, has_nonce, has_keyid, has_tag, has_alg;
     unsigned covered;              /* set of required components seen; private to auth/ */
-    bool has_body;                 /* the message has Content-Length > 0, or Content-Digest */
+    bool has_body;                 /* the resource takes one: the three content fields must be covered */
     uint8_t content_digest[MIG_DIGEST_LEN]; /* the sha-256 member, when has_body */
     uint8_t signature[MIG_SIG_LEN];
     struct mig_text params;        /* value of "@signature-params" */
@@ -49,9 +49,12 @@ struct mig_signed_request {
 
 /* MIG_ERR_DENIED: no signature fields at all. MIG_ERR_MALFORMED: one is
  * missing, repeated, too long, not canonical, labels differ, a component or
- * parameter this profile bans, a covered field that is absent, the context or
- * the digest does not parse, keyid and context.service differ in form, ...
- * `needs_body`: the resource takes a body (then content-digest is required). */
+ * parameter this profile bans, a parameter of the wrong type, a nonce that is
+ * none, a covered field that is absent, the context or the digest does not
+ * parse, a target with a query. `needs_body`: the resource takes a body; then
+ * content-type, -length and -digest must be there once each, else a length
+ * other than 0 is refused. Which keys the context must carry is the caller's
+ * to check: it depends on the resource. */
 enum mig_err mig_request_parse(const struct mig_message *request, bool needs_body,
                                struct mig_signed_request *out) MIG_MUST_USE;
 
@@ -75,15 +78,17 @@ struct mig_signature_fields {
 };
 
 /* Signs a request of the backup service: covers what the profile requires
- * (with a body: content-type, content-length and content-digest must be among
- * the fields). `nonce` is NUL-terminated. */
+ * (with a body, which is when content-digest is among the fields, also
+ * content-type and content-length). `nonce` is NUL-terminated.
+ * MIG_ERR_MALFORMED when the message lacks one or no verifier would take it. */
 enum mig_err mig_request_sign(const struct mig_message *request, const struct mig_identity *service,
                               const char *nonce, uint64_t created, uint64_t expires,
                               struct mig_signature_fields *out) MIG_MUST_USE;
 
 /* Signs an answer of the node to response->request: covers "@status",
- * content-type, content-digest, mpc-migration-context, retry-after and allow
- * where present, and the ;req components of the profile. */
+ * content-type and content-digest (which must be there), mpc-migration-context,
+ * retry-after and allow where present, and the ;req components of the profile
+ * (content-digest when the request has one). */
 enum mig_err mig_response_sign(const struct mig_message *response, const struct mig_identity *node,
                                struct mig_text nonce, uint64_t created,
                                struct mig_signature_fields *out) MIG_MUST_USE;
@@ -96,6 +101,8 @@ enum mig_err mig_response_verify(const struct mig_message *response, const uint8
                                  const char *nonce, uint8_t content_digest[MIG_DIGEST_LEN],
                                  uint64_t *created) MIG_MUST_USE;
 
+/* 22 to 64 characters of the base64url alphabet. */
+bool mig_nonce_is_valid(struct mig_text nonce);
 /* 22 characters of base64url over 16 random bytes. */
 void mig_nonce_new(char out[MIG_NONCE_MIN + 1]);
 

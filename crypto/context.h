@@ -32,7 +32,8 @@ struct mig_context {
 
 /* Accepts exactly the texts that mig_context_format can produce. */
 enum mig_err mig_context_parse(const char *text, size_t len, struct mig_context *out) MIG_MUST_USE;
-/* NUL-terminates; `cap` of MIG_CONTEXT_MAX + 1 always suffices. */
+/* NUL-terminates; `cap` of MIG_CONTEXT_MAX + 1 always suffices. MIG_ERR_MALFORMED
+ * when a member has no text form, MIG_ERR_BUG when `cap` is too small. */
 enum mig_err mig_context_format(const struct mig_context *context, char *out, size_t cap, size_t *len) MIG_MUST_USE;
 
 #endif
