@@ -33,6 +33,7 @@ LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(foreach d,$(LIB_DIRS),$(wildcard $(d)/*.c)
 HOUSE_OBJS := $(patsubst %.c,$(B)/%.o,$(foreach d,$(DIRS),$(wildcard $(d)/*.c)) $(CMD_SHARED))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 SCRIPTS := $(wildcard tests/test_*.sh)
+TOOLS := $(B)/tests/sfv_json
 FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
@@ -115,13 +116,13 @@ TIME ?= 20
 fuzz: $(FUZZERS:%=$(F)/bin/%)
 	@tests/run_fuzz.sh $(F)/bin $(TIME) $(T)
 
-check: all $(TESTS) $(FUZZERS:%=$(B)/fuzz/%) $(EXAMPLES)
+check: all $(TESTS) $(TOOLS) $(FUZZERS:%=$(B)/fuzz/%) $(EXAMPLES)
 	@tests/run.sh $(B) $(ONLY)
 
 demo: all
 	@tests/demo.sh $(B)
 
-interop: all
+interop: all $(TOOLS)
 	@dist/deps.sh npm
 	@tests/interop/run.sh $(B)
 
