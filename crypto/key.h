@@ -29,7 +29,10 @@ enum mig_err mig_identity_from_seed(const uint8_t seed[MIG_SEED_LEN],
  * (one trailing newline allowed), or a near-credentials JSON object with
  * account_id, public_key and private_key (or secret_key). The file must be a
  * regular file of this user (or root), not a link, with no access for group
- * and others, and seed and public key must belong together. `why`, when not
+ * and others (an access control list for this very user is well, as systemd
+ * sets it on credentials), and seed and public key must belong together. In
+ * the object every member is a string without escapes, none twice; members of
+ * other names are ignored. `why`, when not
  * NULL, receives a static sentence that names the problem and the remedy.
  * MIG_ERR_NOT_FOUND, _DENIED (mode, owner, link), _MALFORMED, _IO, _NOMEM. */
 enum mig_err mig_identity_load(const char *path, struct mig_identity **out,

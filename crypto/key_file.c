@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "crypto/encoding.h"
@@ -38,6 +39,46 @@ static enum mig_err open_failed(int error, const char **why)
     }
 }
 
+/* An access control list as the kernel hands it out: little-endian, a version,
+ * then entries of tag, permission and id. */
+enum {
+    ACL_VERSION = 2,
+    ACL_HEADER = 4,
+    ACL_ENTRY = 8,
+    ACL_ENTRIES_MAX = 32,
+    ACL_USER_OBJ = 0x01,
+    ACL_USER = 0x02,
+    ACL_MASK = 0x10,
+};
+
+static uint32_t get_le(const uint8_t *in, size_t bytes)
+{
+    uint32_t v = 0;
+    for (size_t i = 0; i < bytes; i++)
+        v |= (uint32_t)in[i] << 8 * i;
+    return v;
+}
+
+/* Where a list exists, the group bits of the mode are its mask. systemd hands
+ * out credentials like this: root's file, mode 0440, readable for the one user
+ * of the service. True when the list gives nothing to anyone but the owner and
+ * this user. */
+static bool acl_admits_only_us(int fd)
+{
+    uint8_t acl[ACL_HEADER + ACL_ENTRIES_MAX * ACL_ENTRY];
+    ssize_t len = fgetxattr(fd, "system.posix_acl_access", acl, sizeof acl);
+    if (len < ACL_HEADER || get_le(acl, ACL_HEADER) != ACL_VERSION)
+        return false;
+    for (size_t at = ACL_HEADER; at + ACL_ENTRY <= (size_t)len; at += ACL_ENTRY) {
+        uint32_t tag = get_le(acl + at, 2), permission = get_le(acl + at + 2, 2);
+        bool ours = tag == ACL_USER_OBJ || tag == ACL_MASK ||
+                    (tag == ACL_USER && get_le(acl + at + 4, 4) == geteuid());
+        if (!ours && permission != 0)
+            return false;
+    }
+    return true;
+}
+
 static enum mig_err check_file(int fd, const char **why)
 {
     struct stat st;
@@ -47,7 +88,7 @@ static enum mig_err check_file(int fd, const char **why)
         return fail(MIG_ERR_DENIED, "the key file is not a regular file", why);
     if (st.st_uid != geteuid() && st.st_uid != 0)
         return fail(MIG_ERR_DENIED, "the key file belongs to another user: chown it", why);
-    if ((st.st_mode & 077) != 0)
+    if ((st.st_mode & 077) != 0 && !acl_admits_only_us(fd))
         return fail(MIG_ERR_DENIED, "group or others may access the key file: chmod 600 it", why);
     return MIG_OK;
 }
