@@ -35,6 +35,8 @@ enum mig_err mig_keyset_normalise(struct mig_keyset *keyset)
 enum mig_err mig_keyset_copy(const struct mig_keyset *from, struct mig_keyset *out)
 {
     *out = (struct mig_keyset){0};
+    if (from->count > MIG_DOMAINS_MAX)
+        return MIG_ERR_MALFORMED;
     if (from->count > 0) {
         out->domains = malloc(from->count * sizeof from->domains[0]);
         if (out->domains == NULL)

@@ -10,7 +10,8 @@
 /* Orders `keyset->domains` by id. MIG_ERR_MALFORMED for a duplicate domain, a
  * curve or key length that do not fit, or more than MIG_DOMAINS_MAX. */
 enum mig_err mig_keyset_normalise(struct mig_keyset *keyset) MIG_MUST_USE;
-/* Deep copy into *out, which the caller releases with mig_keyset_clear. */
+/* Deep copy into *out, which the caller releases with mig_keyset_clear.
+ * MIG_ERR_MALFORMED for more than MIG_DOMAINS_MAX. */
 enum mig_err mig_keyset_copy(const struct mig_keyset *from, struct mig_keyset *out) MIG_MUST_USE;
 void mig_keyset_clear(struct mig_keyset *keyset);
 bool mig_keyset_is_equal(const struct mig_keyset *a, const struct mig_keyset *b);
