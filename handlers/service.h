@@ -52,7 +52,8 @@ struct mig_service;
 enum mig_err mig_service_new(const struct mig_service_config *config, struct mig_service **out) MIG_MUST_USE;
 void mig_service_free(struct mig_service **service);
 /* Drops the offer and its ephemeral key when the new view no longer carries
- * it (key, keyset, state or record changed). Called on every view change. */
+ * it (key, keyset, state or record changed) or its time is over. Called on
+ * every view, also for a mere refresh, so that a lapsed key is wiped soon. */
 void mig_service_view_changed(struct mig_service *service, const struct mig_view *view);
 
 #endif
