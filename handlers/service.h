@@ -32,6 +32,10 @@ struct mig_keeper {
     /* Makes the receipt of a backup durable. `known`: this process served it. */
     enum mig_err (*backup_acknowledged)(void *ctx, uint64_t epoch, const uint8_t keyset[MIG_DIGEST_LEN],
                                         const uint8_t context_hash[MIG_DIGEST_LEN], uint64_t now, bool known);
+    /* announce=contract: moves the secret of the published key `public_key` into
+     * pair->secret (32 locked bytes) and forgets it, for it serves one exchange.
+     * False: no such key. NULL: this node publishes none. */
+    bool (*take_published)(void *ctx, const uint8_t public_key[MIG_KEY_LEN], struct mig_ephemeral *pair);
 };
 
 struct mig_service_config {
