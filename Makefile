@@ -32,6 +32,7 @@ ALL_LDFLAGS = -pthread $(SANFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(foreach d,$(LIB_DIRS),$(wildcard $(d)/*.c)))
 HOUSE_OBJS := $(patsubst %.c,$(B)/%.o,$(foreach d,$(DIRS),$(wildcard $(d)/*.c)) $(CMD_SHARED))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+SUPPORT := tests/rig.c
 SCRIPTS := $(wildcard tests/test_*.sh)
 TOOLS := $(B)/tests/sfv_json
 FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
@@ -78,11 +79,16 @@ $(B)/mpc-%: $(B)/cmd/mpc_%.o $(B)/libhouse.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PC_LIBS)
 
-$(B)/tests/%: $(B)/tests/%.o $(B)/tests/harness.o $(B)/libhouse.a
+# What tests, benches and fuzzers share; a member is linked where it is used.
+$(B)/libsupport.a: $(SUPPORT:%.c=$(B)/%.o)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(B)/tests/%: $(B)/tests/%.o $(B)/tests/harness.o $(B)/libsupport.a $(B)/libhouse.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS) -lcunit
 
-$(B)/bench/%: $(B)/bench/%.o $(B)/libhouse.a
+$(B)/bench/%: $(B)/bench/%.o $(B)/libsupport.a $(B)/libhouse.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS)
 
@@ -91,7 +97,7 @@ $(B)/examples/%: $(B)/examples/%.o $(B)/libhouse.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS)
 
 # A corpus replays under the ordinary compiler, so that every checkout runs it.
-$(B)/fuzz/%: $(B)/fuzz/%.o $(B)/fuzz/replay.o $(B)/libhouse.a
+$(B)/fuzz/%: $(B)/fuzz/%.o $(B)/fuzz/replay.o $(B)/libsupport.a $(B)/libhouse.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS)
 
@@ -106,7 +112,10 @@ $(F)/%.o: %.c | $(B)/.deps
 $(F)/libhouse.a: $(FUZZ_OBJS)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
-$(F)/bin/%: $(F)/fuzz/%.o $(F)/libhouse.a
+$(F)/libsupport.a: $(SUPPORT:%.c=$(F)/%.o)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+$(F)/bin/%: $(F)/fuzz/%.o $(F)/libsupport.a $(F)/libhouse.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)clang -pthread -fsanitize=fuzzer,address,undefined -o $@ $^ $(PC_LIBS)

@@ -151,8 +151,10 @@ static enum mig_auth_failure reason(const char *why)
         const char *word;
         enum mig_auth_failure reason;
     } REASONS[] = {
-        {"coverage", MIG_AUTH_COVERAGE}, {"tag", MIG_AUTH_TAG},
-        {"keyid", MIG_AUTH_KEYID},       {"time", MIG_AUTH_TIME},
+        {"coverage", MIG_AUTH_COVERAGE},
+        {"tag", MIG_AUTH_TAG},
+        {"keyid", MIG_AUTH_KEYID},
+        {"time", MIG_AUTH_TIME},
     };
     for (size_t i = 0; i < sizeof REASONS / sizeof REASONS[0]; i++)
         if (why != NULL && strcmp(why, REASONS[i].word) == 0)
@@ -180,9 +182,8 @@ static enum mig_problem insert_nonce(struct mig_exchange *x)
 {
     const struct mig_service_config *config = &x->service->config;
     uint64_t now = mig_now_s(x);
-    enum mig_err err =
-        mig_replay_insert(config->replay, x->parsed.context.service, x->parsed.nonce,
-                          x->parsed.created, x->parsed.expires, now);
+    enum mig_err err = mig_replay_insert(config->replay, x->parsed.context.service, x->parsed.nonce,
+                                         x->parsed.created, x->parsed.expires, now);
     if (err == MIG_ERR_DENIED)
         return fail_auth(x, MIG_AUTH_REPLAY, MIG_PROBLEM_UNAUTHORIZED);
     if (err != MIG_OK) {
@@ -202,8 +203,7 @@ enum mig_problem mig_exchange_judge(const struct mig_exchange *x, enum mig_resou
     const struct mig_service_config *config = &x->service->config;
     struct mig_self self = config->self;
     self.seat_lost_at = config->keeper.seat_lost_at(config->keeper.ctx);
-    return mig_problem_of_verdict(
-        mig_admit(view, &self, resource, &x->parsed.context, now_ns));
+    return mig_problem_of_verdict(mig_admit(view, &self, resource, &x->parsed.context, now_ns));
 }
 
 static bool key_is_honoured(const struct mig_exchange *x, const struct mig_view *view)

@@ -80,8 +80,8 @@ struct mig_exchange {
     /* Something hangs on admission: sealed shares on their way out, or an
      * import on its way in. Read by other threads. */
     atomic_bool holds;
-    bool cancelled;  /* admission was lost on the way */
-    bool imports;    /* holds the import lock */
+    bool cancelled; /* admission was lost on the way */
+    bool imports;   /* holds the import lock */
     bool overrun;
     size_t received;
     enum mig_problem fence; /* what the fence found */

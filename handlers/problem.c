@@ -5,7 +5,7 @@
 
 /* The body is one literal, so that refusing costs no memory and no formatting. */
 #define BODY(status_, code_, retryable_, sentence_)                                                \
-    "{\"type\":\"about:blank\",\"title\":\"" code_ "\",\"status\":" #status_ ",\"code\":\"" code_          \
+    "{\"type\":\"about:blank\",\"title\":\"" code_ "\",\"status\":" #status_ ",\"code\":\"" code_  \
     "\",\"retryable\":" #retryable_ ",\"detail\":\"" sentence_ "\"}"
 #define ROW(status_, code_, retryable_, wait_, sentence_)                                          \
     {                                                                                              \
@@ -15,13 +15,12 @@
     }
 
 static const struct mig_problem_info TABLE[MIG_PROBLEM_COUNT] = {
-    [MIG_PROBLEM_MALFORMED] =
-        ROW(400, "malformed", false, 0, "The request is not well-formed."),
+    [MIG_PROBLEM_MALFORMED] = ROW(400, "malformed", false, 0, "The request is not well-formed."),
     [MIG_PROBLEM_DIGEST_MISMATCH] =
         ROW(400, "digest_mismatch", false, 0, "The body does not have the digest that was signed."),
-    [MIG_PROBLEM_UNAUTHORIZED] =
-        ROW(401, "unauthorized", false, 0, "The request is not signed by the backup service that the "
-                                           "contract names."),
+    [MIG_PROBLEM_UNAUTHORIZED] = ROW(401, "unauthorized", false, 0,
+                                     "The request is not signed by the backup service that the "
+                                     "contract names."),
     [MIG_PROBLEM_NOT_PARTICIPANT] =
         ROW(403, "not_participant", false, 0, "This node is not a participant."),
     [MIG_PROBLEM_DECOMMISSIONED] =
@@ -32,30 +31,30 @@ static const struct mig_problem_info TABLE[MIG_PROBLEM_COUNT] = {
     [MIG_PROBLEM_METHOD_NOT_ALLOWED] =
         ROW(405, "method_not_allowed", false, 0, "The resource does not have this method."),
     [MIG_PROBLEM_TIMEOUT] = ROW(408, "timeout", true, 0, "The request did not arrive in time."),
-    [MIG_PROBLEM_KEYSET_MISMATCH] =
-        ROW(409, "keyset_mismatch", true, 0, "Epoch or keyset are not the contract's current ones."),
-    [MIG_PROBLEM_NO_MIGRATION] =
-        ROW(409, "no_migration", false, 0, "The contract shows no running migration of this account."),
-    [MIG_PROBLEM_ANNOUNCE_MISMATCH] =
-        ROW(409, "announce_mismatch", false, 0, "The node expects keys to be announced another way."),
+    [MIG_PROBLEM_KEYSET_MISMATCH] = ROW(409, "keyset_mismatch", true, 0,
+                                        "Epoch or keyset are not the contract's current ones."),
+    [MIG_PROBLEM_NO_MIGRATION] = ROW(409, "no_migration", false, 0,
+                                     "The contract shows no running migration of this account."),
+    [MIG_PROBLEM_ANNOUNCE_MISMATCH] = ROW(409, "announce_mismatch", false, 0,
+                                          "The node expects keys to be announced another way."),
     [MIG_PROBLEM_EPHEMERAL_UNPUBLISHED] =
         ROW(409, "ephemeral_unpublished", true, 0, "The contract does not show the announced key."),
     [MIG_PROBLEM_OPERATOR_KEY] =
         ROW(409, "operator_key", false, 0, "The operator keys of node and backup service differ."),
-    [MIG_PROBLEM_OFFER_UNKNOWN] =
-        ROW(409, "offer_unknown", true, 0, "The offer has been used or has lapsed: ask for a new one."),
-    [MIG_PROBLEM_SHARES_CONFLICT] =
-        ROW(409, "shares_conflict", false, 0, "Different shares are stored already; they are kept."),
+    [MIG_PROBLEM_OFFER_UNKNOWN] = ROW(409, "offer_unknown", true, 0,
+                                      "The offer has been used or has lapsed: ask for a new one."),
+    [MIG_PROBLEM_SHARES_CONFLICT] = ROW(409, "shares_conflict", false, 0,
+                                        "Different shares are stored already; they are kept."),
     [MIG_PROBLEM_BUSY] = ROW(409, "busy", true, 0, "Another import is running."),
     [MIG_PROBLEM_LENGTH_REQUIRED] =
         ROW(411, "length_required", false, 0, "Content-Length is required."),
     [MIG_PROBLEM_TOO_LARGE] = ROW(413, "too_large", false, 0, "The body is longer than allowed."),
-    [MIG_PROBLEM_UNSUPPORTED_TYPE] =
-        ROW(415, "unsupported_type", false, 0, "The body must be a sealed container, without coding."),
+    [MIG_PROBLEM_UNSUPPORTED_TYPE] = ROW(415, "unsupported_type", false, 0,
+                                         "The body must be a sealed container, without coding."),
     [MIG_PROBLEM_EXPECTATION_FAILED] =
         ROW(417, "expectation_failed", false, 0, "Only 100-continue can be expected."),
-    [MIG_PROBLEM_MISDIRECTED] =
-        ROW(421, "misdirected", false, 0, "The request is meant for another contract, account or node."),
+    [MIG_PROBLEM_MISDIRECTED] = ROW(421, "misdirected", false, 0,
+                                    "The request is meant for another contract, account or node."),
     [MIG_PROBLEM_WRONG_KEY] =
         ROW(422, "wrong_key", false, 0, "The shares belong to other public keys."),
     [MIG_PROBLEM_INCOMPLETE] =
@@ -149,10 +148,10 @@ void mig_problem_response(enum mig_problem problem, const char *allow, uint32_t 
     if (problem == MIG_PROBLEM_UNAUTHORIZED) {
         mig_response_add(out, MIG_TEXT("WWW-Authenticate"),
                          MIG_TEXT("Signature realm=\"mpc-migration\""));
-        mig_response_add(out, MIG_TEXT("Accept-Signature"),
-                         MIG_TEXT("sig=(\"@method\" \"@authority\" \"@path\" \"@query\" "
-                                  "\"mpc-migration-context\");created;expires;tag=\"" MIG_REQUEST_TAG
-                                  "\""));
+        mig_response_add(
+            out, MIG_TEXT("Accept-Signature"),
+            MIG_TEXT("sig=(\"@method\" \"@authority\" \"@path\" \"@query\" "
+                     "\"mpc-migration-context\");created;expires;tag=\"" MIG_REQUEST_TAG "\""));
     }
     if (retry_after == 0)
         retry_after = info->retry_after;

@@ -39,8 +39,8 @@ static enum mig_err sign(struct mig_exchange *x)
         .field_count = r->field_count,
         .request = x->request,
     };
-    enum mig_err err = mig_response_sign(&message, config->identity, x->parsed.nonce, clock_s(x),
-                                         &x->signature);
+    enum mig_err err =
+        mig_response_sign(&message, config->identity, x->parsed.nonce, clock_s(x), &x->signature);
     if (err != MIG_OK)
         return err;
     mig_response_add(r, MIG_TEXT("Signature-Input"), text_of(x->signature.input));

@@ -7,10 +7,10 @@
 #include "handlers/inside.h"
 
 enum {
-    IDLE_EXCHANGES = 64,         /* kept for reuse: as many as connections */
-    IDLE_SCRATCHES = 4,          /* one per listener thread */
-    SCRATCH_DOMAINS = 16,        /* room to start with */
-    KEPT_SEALED = 32 * 1024,     /* larger buffers are not kept */
+    IDLE_EXCHANGES = 64,     /* kept for reuse: as many as connections */
+    IDLE_SCRATCHES = 4,      /* one per listener thread */
+    SCRATCH_DOMAINS = 16,    /* room to start with */
+    KEPT_SEALED = 32 * 1024, /* larger buffers are not kept */
 };
 
 /* ---- the pools -------------------------------------------------------------- */
@@ -253,8 +253,8 @@ void mig_service_view_changed(struct mig_service *service, const struct mig_view
     const struct mig_keeper *keeper = &service->config.keeper;
     struct mig_offer_terms terms;
     uint8_t key[MIG_KEY_LEN];
-    bool carries = keeper->honoured_key(keeper->ctx, view, key) &&
-                   mig_offer_terms_of(view, key, &terms);
+    bool carries =
+        keeper->honoured_key(keeper->ctx, view, key) && mig_offer_terms_of(view, key, &terms);
     mig_offer_drop_unless(&service->offer, carries ? &terms : NULL,
                           keeper->monotonic_ns(keeper->ctx));
 }

@@ -53,18 +53,16 @@ static enum mig_problem find_job(struct mig_exchange *x, struct status *status)
     enum mig_problem problem = load_receipt(x, status);
     if (problem != MIG_PROBLEM_NONE)
         return problem;
-    status->job = status->has_receipt ? MIG_JOB_IMPORTED : MIG_JOB_WAITING;
     if (holds_seat(x)) {
         status->job = MIG_JOB_DONE;
-        problem = status->has_receipt
-                      ? MIG_PROBLEM_NONE
-                      : mig_exchange_judge(x, MIG_RESOURCE_UPLOAD, x->view, x->now_ns);
-        if (problem == MIG_PROBLEM_NONE && !status->has_receipt)
-            status->job = MIG_JOB_WAITING;
+        return status->has_receipt ? MIG_PROBLEM_NONE
+                                   : mig_exchange_judge(x, MIG_RESOURCE_UPLOAD, x->view, x->now_ns);
     }
-    if (status->job != MIG_JOB_DONE && keeper->job(keeper->ctx) == MIG_JOB_IMPORTING)
+    if (keeper->job(keeper->ctx) == MIG_JOB_IMPORTING)
         status->job = MIG_JOB_IMPORTING;
-    return problem;
+    else
+        status->job = status->has_receipt ? MIG_JOB_IMPORTED : MIG_JOB_WAITING;
+    return MIG_PROBLEM_NONE;
 }
 
 static enum mig_problem find_node_key(struct mig_exchange *x, struct status *status)
@@ -127,7 +125,8 @@ static void format_status(struct mig_exchange *x, const struct status *status)
     if (status->has_receipt)
         format_receipt(&status->receipt, receipt, sizeof receipt);
     (void)snprintf(x->json, sizeof x->json,
-                   "{\"job\":\"%s\",\"epoch\":\"%" PRIu64 "\",\"keyset\":\"%s\",\"node_key\":%s%s%s,"
+                   "{\"job\":\"%s\",\"epoch\":\"%" PRIu64
+                   "\",\"keyset\":\"%s\",\"node_key\":%s%s%s,"
                    "\"expires_in\":%" PRIu32 ",\"receipt\":%s}",
                    job_text(status->job), x->view->keyset.epoch, keyset, quote,
                    status->has_node_key ? node_key : "null", quote, status->expires_in, receipt);
@@ -256,8 +255,7 @@ static enum mig_problem consume_offer(struct mig_exchange *x)
     struct mig_offer_terms terms;
 
     if (service->config.self.announce == MIG_ANNOUNCE_CONTRACT)
-        return keeper->take_published != NULL &&
-                       keeper->take_published(keeper->ctx, node_key, pair)
+        return keeper->take_published != NULL && keeper->take_published(keeper->ctx, node_key, pair)
                    ? MIG_PROBLEM_NONE
                    : MIG_PROBLEM_EPHEMERAL_UNPUBLISHED;
     if (!mig_offer_terms_of(x->view, x->parsed.context.service, &terms) ||
@@ -270,9 +268,9 @@ static enum mig_problem open_container(struct mig_exchange *x, size_t *plain_len
 {
     struct mig_upload *upload = &x->service->upload;
     struct mig_text context = x->parsed.context_text;
-    enum mig_err err = mig_exchange(&upload->pair, MIG_ROLE_NODE, x->parsed.context.client_key,
-                                    MIG_RECOVER, context.at, context.len,
-                                    x->service->config.operator_key, upload->key);
+    enum mig_err err =
+        mig_exchange(&upload->pair, MIG_ROLE_NODE, x->parsed.context.client_key, MIG_RECOVER,
+                     context.at, context.len, x->service->config.operator_key, upload->key);
     mig_secret_wipe(upload->pair.secret);
     if (err == MIG_OK)
         err = mig_container_open(upload->key, upload->body->bytes, x->received, upload->plain,

@@ -117,8 +117,8 @@ static void put_parameters(struct text *t, const struct rig *rig)
     memset(bob, 9, sizeof bob);
     put(t, "{\"participants\":{\"next_id\":2,\"participants\":[");
     if (rig->world.seat != NULL)
-        put(t, "[\"%s\",0,{\"url\":\"http://alice.example:80\",\"tls_public_key\":\"%s\"}],", ACCOUNT,
-            key_text(rig->world.seat->public_key));
+        put(t, "[\"%s\",0,{\"url\":\"http://alice.example:80\",\"tls_public_key\":\"%s\"}],",
+            ACCOUNT, key_text(rig->world.seat->public_key));
     put(t,
         "[\"bob.near\",1,{\"url\":\"http://bob.example:80\",\"tls_public_key\":\"%s\"}]]},"
         "\"threshold\":%d}",
@@ -133,8 +133,9 @@ static void put_running(struct text *t, const struct rig *rig)
     put_keyset(t, rig);
     put(t, ",\"parameters\":");
     put_parameters(t, rig);
-    put(t, ",\"parameters_votes\":{\"proposal_by_account\":{}},\"add_domains_votes\":{\"proposal_by_"
-           "account\":{}},\"previously_cancelled_resharing_epoch_id\":null}");
+    put(t,
+        ",\"parameters_votes\":{\"proposal_by_account\":{}},\"add_domains_votes\":{\"proposal_by_"
+        "account\":{}},\"previously_cancelled_resharing_epoch_id\":null}");
 }
 
 static void put_key_event(struct text *t, const struct rig *rig, uint64_t epoch)
@@ -382,8 +383,7 @@ static enum mig_err import_keyshares(void *ctx, const struct mig_keyset *keyset,
         return MIG_ERR_CANCELLED;
     if (rig->import_err != MIG_OK)
         return rig->import_err;
-    if (rig->has_receipt &&
-        memcmp(rig->imported, shares, keyset->count * MIG_SHARE_LEN) != 0)
+    if (rig->has_receipt && memcmp(rig->imported, shares, keyset->count * MIG_SHARE_LEN) != 0)
         return MIG_ERR_CONFLICT;
     rig->receipt.repeated = rig->has_receipt;
     if (!rig->has_receipt) {
@@ -499,8 +499,7 @@ static void open_parts(struct rig *rig, const struct rig_options *options)
     const struct mig_budget_config budget = {rate, rate * 10, 64};
     struct mig_service_config config;
 
-    need(mig_cache_new(CONTRACT, ACCOUNT,
-                       rig->publishes ? MIG_DIALECT_DRAFT : MIG_DIALECT_DEPLOYED,
+    need(mig_cache_new(CONTRACT, ACCOUNT, rig->publishes ? MIG_DIALECT_DRAFT : MIG_DIALECT_DEPLOYED,
                        &rig->cache) == MIG_OK,
          "cache");
     need(mig_replay_open(&replay, &rig->replay) == MIG_OK, "replay window");
@@ -566,7 +565,8 @@ void rig_close(struct rig *rig)
     rig->body = NULL;
 }
 
-/* ---- the service's side ----------------------------------------------------------------------- */
+/* ---- the service's side -----------------------------------------------------------------------
+ */
 
 static void fill_context(struct rig *rig, enum mig_resource resource)
 {
@@ -700,8 +700,8 @@ void rig_compose(struct rig *rig)
                                         .authority = text_of(ask->authority),
                                         .fields = rig->fields};
     if (ask->context_text == NULL)
-        need(mig_context_format(&ask->context, rig->context_text, sizeof rig->context_text,
-                                &len) == MIG_OK,
+        need(mig_context_format(&ask->context, rig->context_text, sizeof rig->context_text, &len) ==
+                 MIG_OK,
              "context");
     else
         (void)snprintf(rig->context_text, sizeof rig->context_text, "%s", ask->context_text);
@@ -782,11 +782,12 @@ void rig_get_offer(struct rig *rig)
     rig_ask(rig, MIG_RESOURCE_OFFER);
     rig_send(rig);
     const char *at = strstr(rig_text(rig), "\"node_key\":\"");
-    rig->has_offer = at != NULL && mig_base64_decode(at + 12, 44, rig->offered, MIG_KEY_LEN,
-                                                     &len) == MIG_OK;
+    rig->has_offer =
+        at != NULL && mig_base64_decode(at + 12, 44, rig->offered, MIG_KEY_LEN, &len) == MIG_OK;
 }
 
-/* ---- the answer -------------------------------------------------------------------------------- */
+/* ---- the answer --------------------------------------------------------------------------------
+ */
 
 unsigned rig_status(const struct rig *rig)
 {
@@ -857,7 +858,8 @@ bool rig_opens_to(struct rig *rig, const uint8_t (*shares)[MIG_SHARE_LEN])
     rig_keyset(rig, &keyset);
     bool ok =
         context != NULL && mig_context_parse(context, strlen(context), &parsed) == MIG_OK &&
-        parsed.has_node_key && strncmp(context, rig->context_text, strlen(rig->context_text)) == 0 &&
+        parsed.has_node_key &&
+        strncmp(context, rig->context_text, strlen(rig->context_text)) == 0 &&
         mig_exchange(&rig->client, MIG_ROLE_SERVICE, parsed.node_key, MIG_BACKUP, context,
                      strlen(context), parsed.has_operator_tag ? rig->operator_key : NULL,
                      key) == MIG_OK &&

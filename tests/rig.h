@@ -29,8 +29,8 @@ struct rig_world {
     uint64_t epoch;
     uint64_t attempt; /* of the first domain */
     size_t domains;
-    const struct mig_identity *seat;    /* who is alice's participant; NULL: nobody */
-    const struct mig_identity *service; /* the registered backup service; NULL: none */
+    const struct mig_identity *seat;        /* who is alice's participant; NULL: nobody */
+    const struct mig_identity *service;     /* the registered backup service; NULL: none */
     const struct mig_identity *destination; /* of a running migration; NULL: none */
     unsigned record; /* another number is another record of the same destination */
     const uint8_t *published_node, *published_service; /* X25519; NULL: not published */
@@ -47,7 +47,7 @@ struct rig_ask {
     size_t body_len;
     int64_t content_length; /* -1: the body's, if it takes one */
     const char *content_type;
-    const char *context_text; /* NULL: of `context` */
+    const char *context_text;  /* NULL: of `context` */
     struct mig_field extra[4]; /* appended; not covered */
     size_t extra_count;
 };
@@ -111,10 +111,10 @@ void rig_open(struct rig *rig);
 struct rig_options {
     enum mig_announce announce; /* 0: header */
     bool with_operator_key;
-    bool is_destination; /* the node is where a migration goes; rig->other has the seat */
-    size_t domains;      /* 0: 2 */
-    uint32_t budget;     /* verifications per second; 0: 500 */
-    const char *journal; /* of nonces; NULL: none */
+    bool is_destination;  /* the node is where a migration goes; rig->other has the seat */
+    size_t domains;       /* 0: 2 */
+    uint32_t budget;      /* verifications per second; 0: 500 */
+    const char *journal;  /* of nonces; NULL: none */
     bool distrusts_start; /* leave the clock at the start of the replay window */
 };
 void rig_open_with(struct rig *rig, const struct rig_options *options);
