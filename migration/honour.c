@@ -24,9 +24,11 @@ static void take_pending(struct mig_honour *honour, const uint8_t key[MIG_KEY_LE
     honour->pending_since_ns = since_ns;
 }
 
-bool mig_honour_observe(struct mig_honour *honour, const struct mig_view *view, uint64_t delay_ns)
+bool mig_honour_observe(struct mig_honour *honour, const struct mig_view *view, uint64_t delay_ns,
+                        uint64_t now_ns)
 {
-    uint64_t now = view->info_block.time_ns;
+    uint64_t block = view->info_block.time_ns;
+    uint64_t early = block < now_ns ? block : now_ns, late = block < now_ns ? now_ns : block;
     /* Without a key nothing waits; a key that comes back waits anew, unless it
      * is the honoured one, which is never new. */
     if (!view->has_service_key || is_key(honour->has_honoured, honour->honoured, view->service_key))
@@ -34,10 +36,11 @@ bool mig_honour_observe(struct mig_honour *honour, const struct mig_view *view, 
 
     bool changed = false;
     if (!is_key(honour->has_pending, honour->pending, view->service_key)) {
-        take_pending(honour, view->service_key, now);
+        take_pending(honour, view->service_key, late);
         changed = true;
     }
-    if (now < honour->pending_since_ns || now - honour->pending_since_ns < delay_ns)
+    uint64_t since = honour->pending_since_ns;
+    if (delay_ns > 0 && (early < since || early - since < delay_ns))
         return changed;
     honour->has_honoured = true;
     memcpy(honour->honoured, view->service_key, MIG_KEY_LEN);

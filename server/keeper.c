@@ -198,7 +198,7 @@ static void report_key(struct mig_keep *keep, const struct mig_view *view)
 static void observe_key(struct mig_keep *keep, const struct mig_view *view)
 {
     report_key(keep, view);
-    if (!mig_honour_observe(&keep->honour, view, keep->config.key_delay_ns) &&
+    if (!mig_honour_observe(&keep->honour, view, keep->config.key_delay_ns, unix_ns(NULL)) &&
         !keep->honour_unsaved)
         return;
     uint8_t bytes[MIG_HONOUR_RECORD_LEN];
