@@ -6,7 +6,7 @@
 /* The body is one literal, so that refusing costs no memory and no formatting. */
 #define BODY(status_, code_, retryable_, sentence_)                                                \
     "{\"type\":\"about:blank\",\"title\":\"" code_ "\",\"status\":" #status_ ",\"code\":\"" code_  \
-    "\",\"retryable\":" #retryable_ ",\"detail\":\"" sentence_ "\"}"
+    "\",\"retryable\":" retryable_ ",\"detail\":\"" sentence_ "\"}"
 #define ROW(status_, code_, retryable_, wait_, sentence_)                                          \
     {                                                                                              \
         .status = status_, .code = code_, .retry_after = wait_,                                    \
@@ -15,64 +15,64 @@
     }
 
 static const struct mig_problem_info TABLE[MIG_PROBLEM_COUNT] = {
-    [MIG_PROBLEM_MALFORMED] = ROW(400, "malformed", false, 0, "The request is not well-formed."),
-    [MIG_PROBLEM_DIGEST_MISMATCH] =
-        ROW(400, "digest_mismatch", false, 0, "The body does not have the digest that was signed."),
-    [MIG_PROBLEM_UNAUTHORIZED] = ROW(401, "unauthorized", false, 0,
+    [MIG_PROBLEM_MALFORMED] = ROW(400, "malformed", "false", 0, "The request is not well-formed."),
+    [MIG_PROBLEM_DIGEST_MISMATCH] = ROW(400, "digest_mismatch", "false", 0,
+                                        "The body does not have the digest that was signed."),
+    [MIG_PROBLEM_UNAUTHORIZED] = ROW(401, "unauthorized", "false", 0,
                                      "The request is not signed by the backup service that the "
                                      "contract names."),
     [MIG_PROBLEM_NOT_PARTICIPANT] =
-        ROW(403, "not_participant", false, 0, "This node is not a participant."),
+        ROW(403, "not_participant", "false", 0, "This node is not a participant."),
     [MIG_PROBLEM_DECOMMISSIONED] =
-        ROW(403, "decommissioned", false, 0, "This node has lost its seat."),
+        ROW(403, "decommissioned", "false", 0, "This node has lost its seat."),
     [MIG_PROBLEM_NOT_DESTINATION] =
-        ROW(403, "not_destination", false, 0, "The migration names another node."),
-    [MIG_PROBLEM_NOT_FOUND] = ROW(404, "not_found", false, 0, "There is no such resource."),
+        ROW(403, "not_destination", "false", 0, "The migration names another node."),
+    [MIG_PROBLEM_NOT_FOUND] = ROW(404, "not_found", "false", 0, "There is no such resource."),
     [MIG_PROBLEM_METHOD_NOT_ALLOWED] =
-        ROW(405, "method_not_allowed", false, 0, "The resource does not have this method."),
-    [MIG_PROBLEM_TIMEOUT] = ROW(408, "timeout", true, 0, "The request did not arrive in time."),
-    [MIG_PROBLEM_KEYSET_MISMATCH] = ROW(409, "keyset_mismatch", true, 0,
+        ROW(405, "method_not_allowed", "false", 0, "The resource does not have this method."),
+    [MIG_PROBLEM_TIMEOUT] = ROW(408, "timeout", "true", 0, "The request did not arrive in time."),
+    [MIG_PROBLEM_KEYSET_MISMATCH] = ROW(409, "keyset_mismatch", "true", 0,
                                         "Epoch or keyset are not the contract's current ones."),
-    [MIG_PROBLEM_NO_MIGRATION] = ROW(409, "no_migration", false, 0,
+    [MIG_PROBLEM_NO_MIGRATION] = ROW(409, "no_migration", "false", 0,
                                      "The contract shows no running migration of this account."),
-    [MIG_PROBLEM_ANNOUNCE_MISMATCH] = ROW(409, "announce_mismatch", false, 0,
+    [MIG_PROBLEM_ANNOUNCE_MISMATCH] = ROW(409, "announce_mismatch", "false", 0,
                                           "The node expects keys to be announced another way."),
-    [MIG_PROBLEM_EPHEMERAL_UNPUBLISHED] =
-        ROW(409, "ephemeral_unpublished", true, 0, "The contract does not show the announced key."),
-    [MIG_PROBLEM_OPERATOR_KEY] =
-        ROW(409, "operator_key", false, 0, "The operator keys of node and backup service differ."),
-    [MIG_PROBLEM_OFFER_UNKNOWN] = ROW(409, "offer_unknown", true, 0,
+    [MIG_PROBLEM_EPHEMERAL_UNPUBLISHED] = ROW(409, "ephemeral_unpublished", "true", 0,
+                                              "The contract does not show the announced key."),
+    [MIG_PROBLEM_OPERATOR_KEY] = ROW(409, "operator_key", "false", 0,
+                                     "The operator keys of node and backup service differ."),
+    [MIG_PROBLEM_OFFER_UNKNOWN] = ROW(409, "offer_unknown", "true", 0,
                                       "The offer has been used or has lapsed: ask for a new one."),
-    [MIG_PROBLEM_SHARES_CONFLICT] = ROW(409, "shares_conflict", false, 0,
+    [MIG_PROBLEM_SHARES_CONFLICT] = ROW(409, "shares_conflict", "false", 0,
                                         "Different shares are stored already; they are kept."),
-    [MIG_PROBLEM_BUSY] = ROW(409, "busy", true, 0, "Another import is running."),
+    [MIG_PROBLEM_BUSY] = ROW(409, "busy", "true", 0, "Another import is running."),
     [MIG_PROBLEM_LENGTH_REQUIRED] =
-        ROW(411, "length_required", false, 0, "Content-Length is required."),
-    [MIG_PROBLEM_TOO_LARGE] = ROW(413, "too_large", false, 0, "The body is longer than allowed."),
-    [MIG_PROBLEM_UNSUPPORTED_TYPE] = ROW(415, "unsupported_type", false, 0,
+        ROW(411, "length_required", "false", 0, "Content-Length is required."),
+    [MIG_PROBLEM_TOO_LARGE] = ROW(413, "too_large", "false", 0, "The body is longer than allowed."),
+    [MIG_PROBLEM_UNSUPPORTED_TYPE] = ROW(415, "unsupported_type", "false", 0,
                                          "The body must be a sealed container, without coding."),
     [MIG_PROBLEM_EXPECTATION_FAILED] =
-        ROW(417, "expectation_failed", false, 0, "Only 100-continue can be expected."),
-    [MIG_PROBLEM_MISDIRECTED] = ROW(421, "misdirected", false, 0,
+        ROW(417, "expectation_failed", "false", 0, "Only 100-continue can be expected."),
+    [MIG_PROBLEM_MISDIRECTED] = ROW(421, "misdirected", "false", 0,
                                     "The request is meant for another contract, account or node."),
     [MIG_PROBLEM_WRONG_KEY] =
-        ROW(422, "wrong_key", false, 0, "The shares belong to other public keys."),
+        ROW(422, "wrong_key", "false", 0, "The shares belong to other public keys."),
     [MIG_PROBLEM_INCOMPLETE] =
-        ROW(422, "incomplete", false, 0, "The shares are not those of the keyset."),
+        ROW(422, "incomplete", "false", 0, "The shares are not those of the keyset."),
     [MIG_PROBLEM_RATE_LIMITED] =
-        ROW(429, "rate_limited", true, 1, "Too many requests that could not be authenticated."),
+        ROW(429, "rate_limited", "true", 1, "Too many requests that could not be authenticated."),
     [MIG_PROBLEM_HEADERS_TOO_LARGE] =
-        ROW(431, "headers_too_large", false, 0, "The header fields are too many or too long."),
+        ROW(431, "headers_too_large", "false", 0, "The header fields are too many or too long."),
     [MIG_PROBLEM_NOT_RUNNING] =
-        ROW(503, "not_running", true, 10, "The protocol is not in its running state."),
+        ROW(503, "not_running", "true", 10, "The protocol is not in its running state."),
     [MIG_PROBLEM_STALE_VIEW] =
-        ROW(503, "stale_view", true, 5, "The node has no recent view of the contract."),
+        ROW(503, "stale_view", "true", 5, "The node has no recent view of the contract."),
     [MIG_PROBLEM_STORE_UNAVAILABLE] =
-        ROW(503, "store_unavailable", true, 10, "The node cannot store or read shares now."),
+        ROW(503, "store_unavailable", "true", 10, "The node cannot store or read shares now."),
     [MIG_PROBLEM_SHARES_MISSING] =
-        ROW(503, "shares_missing", false, 0, "The node lacks shares of the current keyset."),
+        ROW(503, "shares_missing", "false", 0, "The node lacks shares of the current keyset."),
     [MIG_PROBLEM_RESTARTING] =
-        ROW(503, "restarting", true, 1, "The node cannot take requests yet."),
+        ROW(503, "restarting", "true", 1, "The node cannot take requests yet."),
 };
 
 static const char SECONDS[MIG_RETRY_AFTER_MAX][3] = {
@@ -161,7 +161,7 @@ void mig_problem_response(enum mig_problem problem, const char *allow, uint32_t 
         mig_response_add(out, MIG_TEXT("Allow"), (struct mig_text){allow, strlen(allow)});
 }
 
-#define NO_MEMORY_BODY BODY(503, "restarting", true, "The node cannot take requests yet.")
+#define NO_MEMORY_BODY BODY(503, "restarting", "true", "The node cannot take requests yet.")
 const struct mig_response mig_response_no_memory = {
     .status = 503,
     .field_count = 3,
