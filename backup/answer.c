@@ -97,7 +97,7 @@ static bool get_job(const json_t *object, enum mig_job *out)
     return false;
 }
 
-static bool get_offer(const json_t *object, struct mig_offer *out)
+static bool get_offer(const json_t *object, struct mig_offered *out)
 {
     const json_t *key = json_object_get(object, "node_key");
     const json_t *receipt = json_object_get(object, "receipt");
@@ -113,14 +113,14 @@ static bool get_offer(const json_t *object, struct mig_offer *out)
            (!out->has_receipt || get_receipt(receipt, &out->receipt));
 }
 
-enum mig_err mig_offer_parse(const void *json, size_t len, struct mig_offer *out)
+enum mig_err mig_offered_parse(const void *json, size_t len, struct mig_offered *out)
 {
-    *out = (struct mig_offer){0};
+    *out = (struct mig_offered){0};
     json_t *root = parse_object(json, len);
     bool good = root != NULL && get_offer(root, out);
     json_decref(root);
     if (!good)
-        *out = (struct mig_offer){0};
+        *out = (struct mig_offered){0};
     return good ? MIG_OK : MIG_ERR_MALFORMED;
 }
 
@@ -162,14 +162,14 @@ static bool get_code(const json_t *object, char code[MIG_CODE_MAX])
     return true;
 }
 
-enum mig_err mig_problem_parse(const void *json, size_t len, struct mig_problem *out)
+enum mig_err mig_refusal_parse(const void *json, size_t len, struct mig_refusal *out)
 {
-    *out = (struct mig_problem){0};
+    *out = (struct mig_refusal){0};
     json_t *root = parse_object(json, len);
     bool good = root != NULL && get_integer(root, "status", &out->status) &&
                 get_code(root, out->code) && get_boolean(root, "retryable", &out->retryable);
     json_decref(root);
     if (!good)
-        *out = (struct mig_problem){0};
+        *out = (struct mig_refusal){0};
     return good ? MIG_OK : MIG_ERR_MALFORMED;
 }

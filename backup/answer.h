@@ -11,7 +11,7 @@
 enum { MIG_ANSWER_MAX = 16384, MIG_CODE_MAX = 32 };
 
 /* GET /shares_recover. `receipt` counts only with has_receipt. */
-struct mig_offer {
+struct mig_offered {
     enum mig_job job; /* WAITING, IMPORTING, IMPORTED or DONE */
     uint64_t epoch;
     uint8_t keyset[MIG_DIGEST_LEN];
@@ -21,7 +21,7 @@ struct mig_offer {
     bool has_receipt;
     struct mig_receipt receipt;
 };
-enum mig_err mig_offer_parse(const void *json, size_t len, struct mig_offer *out) MIG_MUST_USE;
+enum mig_err mig_offered_parse(const void *json, size_t len, struct mig_offered *out) MIG_MUST_USE;
 /* PUT /shares_recover; `repeated` is left false. */
 enum mig_err mig_receipt_parse(const void *json, size_t len, struct mig_receipt *out) MIG_MUST_USE;
 
@@ -37,11 +37,11 @@ enum mig_err mig_acknowledgement_parse(const void *json, size_t len,
                                        struct mig_acknowledgement *out) MIG_MUST_USE;
 
 /* Any answer >= 400. */
-struct mig_problem {
+struct mig_refusal {
     uint64_t status;
     char code[MIG_CODE_MAX]; /* [a-z_]+ */
     bool retryable;
 };
-enum mig_err mig_problem_parse(const void *json, size_t len, struct mig_problem *out) MIG_MUST_USE;
+enum mig_err mig_refusal_parse(const void *json, size_t len, struct mig_refusal *out) MIG_MUST_USE;
 
 #endif

@@ -162,11 +162,11 @@ struct mig_result mig_client_receipt(const struct mig_client *client, struct mig
 }
 
 static struct mig_result get_offer(const struct mig_client *client, const struct mig_keyset *keyset,
-                                   struct mig_offer *offer)
+                                   struct mig_offered *offer)
 {
     struct mig_call call = {0};
     struct mig_reply reply = {0};
-    *offer = (struct mig_offer){0};
+    *offer = (struct mig_offered){0};
     enum mig_err err = mig_call_offer(&client->peer, keyset, now(), &call);
     struct mig_result result = err == MIG_OK ? carry(client, &call, &reply)
                                              : local_error(err, "the request cannot be made");
@@ -216,7 +216,7 @@ static struct mig_result upload(const struct mig_client *client, const struct mi
 struct mig_result mig_client_deliver(const struct mig_client *client,
                                      const struct mig_keyset *keyset, struct mig_delivery *out)
 {
-    struct mig_offer offer;
+    struct mig_offered offer;
     *out = (struct mig_delivery){0};
     struct mig_result result = get_offer(client, keyset, &offer);
     if (result.outcome != MIG_OUTCOME_OK)

@@ -50,7 +50,7 @@ static uint32_t retry_after(const struct mig_reply *reply)
             return 0;
         seconds = seconds * 10 + (uint32_t)(value.at[i] - '0');
     }
-    return seconds < MIG_RETRY_AFTER_MAX ? seconds : MIG_RETRY_AFTER_MAX;
+    return seconds < MIG_WAIT_MAX ? seconds : MIG_WAIT_MAX;
 }
 
 static int64_t skew_of_date(const struct mig_reply *reply, uint64_t now)
@@ -106,9 +106,9 @@ static bool has_type(const struct mig_reply *reply, const char *type)
 /* A signed answer that is not a success. */
 static struct mig_result judge_problem(const struct mig_reply *reply, struct mig_result result)
 {
-    struct mig_problem problem;
+    struct mig_refusal problem;
     if (!has_type(reply, PROBLEM_TYPE) ||
-        mig_problem_parse(reply->body, reply->body_len, &problem) != MIG_OK ||
+        mig_refusal_parse(reply->body, reply->body_len, &problem) != MIG_OK ||
         problem.status != reply->status)
         return verdict(result, MIG_OUTCOME_BROKEN, "a signed error without a reason");
     memcpy(result.code, problem.code, sizeof result.code);
@@ -246,17 +246,17 @@ struct mig_result mig_judge_receipt(const struct mig_peer *peer, const struct mi
 
 struct mig_result mig_judge_offer(const struct mig_peer *peer, const struct mig_call *call,
                                   const struct mig_reply *reply, uint64_t now,
-                                  struct mig_offer *out)
+                                  struct mig_offered *out)
 {
-    *out = (struct mig_offer){0};
+    *out = (struct mig_offered){0};
     struct mig_result result = judge(peer, call, reply, now, JSON_TYPE);
     if (result.outcome != MIG_OUTCOME_OK)
         return result;
-    if (mig_offer_parse(reply->body, reply->body_len, out) == MIG_OK &&
+    if (mig_offered_parse(reply->body, reply->body_len, out) == MIG_OK &&
         names_keyset(call, out->epoch, out->keyset) &&
         (!out->has_receipt || names_keyset(call, out->receipt.epoch, out->receipt.keyset)))
         return result;
-    *out = (struct mig_offer){0};
+    *out = (struct mig_offered){0};
     return verdict(result, MIG_OUTCOME_BROKEN, "the offer is for another keyset or has no form");
 }
 

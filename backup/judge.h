@@ -10,9 +10,9 @@
  */
 #include "backup/answer.h"
 #include "backup/call.h"
-#include "backup/reply.h"
+#include "backup/http_reply.h"
 
-enum { MIG_RETRY_AFTER_MAX = 60 }; /* seconds that anything a node says can make us wait */
+enum { MIG_WAIT_MAX = 60 }; /* seconds that anything a node says can make us wait */
 
 enum mig_outcome {
     MIG_OUTCOME_OK = 0,
@@ -29,7 +29,7 @@ struct mig_result {
     enum mig_outcome outcome;
     unsigned status;         /* HTTP, also of unsigned answers; 0: none */
     char code[MIG_CODE_MAX]; /* of a signed problem, else "" */
-    uint32_t retry_after;    /* seconds, at most MIG_RETRY_AFTER_MAX; 0: not said */
+    uint32_t retry_after;    /* seconds, at most MIG_WAIT_MAX; 0: not said */
     int64_t clock_skew; /* the node's clock minus ours, seconds; of unsigned answers a mere hint */
     const char *why;    /* static sentence for the log; never NULL */
 };
@@ -47,7 +47,7 @@ struct mig_result mig_judge_receipt(const struct mig_peer *peer, const struct mi
                                     struct mig_acknowledgement *out);
 struct mig_result mig_judge_offer(const struct mig_peer *peer, const struct mig_call *call,
                                   const struct mig_reply *reply, uint64_t now,
-                                  struct mig_offer *out);
+                                  struct mig_offered *out);
 /* `count`: how many shares were sent. */
 struct mig_result mig_judge_upload(const struct mig_peer *peer, const struct mig_call *call,
                                    size_t count, const struct mig_reply *reply, uint64_t now,

@@ -8,7 +8,7 @@
  * asked for. No redirects, no proxies, no other protocols, everything bounded.
  */
 #include "backup/call.h"
-#include "backup/reply.h"
+#include "backup/http_reply.h"
 
 enum { MIG_TRANSPORT_TIMEOUT_MS = 30000, MIG_TRANSPORT_CONNECT_MS = 10000 };
 
