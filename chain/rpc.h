@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MIG_CHAIN_RPC_H
+#define MIG_CHAIN_RPC_H
+/*
+ * One endpoint's NEAR JSON-RPC over libcurl. The endpoint is not trusted: no
+ * redirects, no proxies, no compression, http and https only, bounded sizes
+ * and times. Its URL's path and query may hold an API key: only the origin is
+ * ever shown.
+ *
+ * A struct mig_rpc belongs to one thread at a time; mig_rpc_cancel may be
+ * called from any.
+ */
+#include "chain/envelope.h"
+
+struct mig_rpc;
+
+enum {
+    MIG_RPC_URL_MAX = 1024,
+    MIG_RPC_ORIGIN_MAX = 280, /* "https://" host ":" port, with the NUL */
+    MIG_RPC_BODY_MAX = 20 * 1024 * 1024, /* 4 MiB of state as numbers, and some */
+};
+
+struct mig_rpc_options {
+    const char *url;     /* copied */
+    unsigned timeout_ms; /* of one call, all in all; 0: 10 s */
+    size_t body_max;     /* 0: MIG_RPC_BODY_MAX */
+    const char *ca_file; /* NULL: the system's */
+};
+
+/* MIG_ERR_MALFORMED for a URL that is not http(s)://host[:port][/path][?query]. */
+enum mig_err mig_rpc_new(const struct mig_rpc_options *options, struct mig_rpc **out) MIG_MUST_USE;
+void mig_rpc_free(struct mig_rpc **rpc);
+
+/* Ends the call or pause that is under way, and all later ones, with
+ * MIG_ERR_CANCELLED. */
+void mig_rpc_cancel(struct mig_rpc *rpc);
+/* Waits; MIG_ERR_CANCELLED when cancelled before or meanwhile. */
+enum mig_err mig_rpc_pause(struct mig_rpc *rpc, unsigned ms) MIG_MUST_USE;
+
+/* Scheme, host and port, for logs. Lives as long as `rpc`. */
+const char *mig_rpc_origin(const struct mig_rpc *rpc);
+/* Why the last call failed; all zero after a success. Valid until the next. */
+const struct mig_rpc_error *mig_rpc_error(const struct mig_rpc *rpc);
+
+/* Errors of all calls: MIG_ERR_RETRY (network, overload, block not there yet),
+ * _MALFORMED (no sensible answer), _NOT_FOUND (account, code, method, key,
+ * transaction), _DENIED (contract panic, invalid transaction, HTTP 401/403),
+ * _CANCELLED, _NOMEM. */
+
+/* The newest final block; and the one with this hash. */
+enum mig_err mig_rpc_final_block(struct mig_rpc *rpc, struct mig_head *out) MIG_MUST_USE;
+enum mig_err mig_rpc_block(struct mig_rpc *rpc, const char *hash, struct mig_head *out) MIG_MUST_USE;
+/* Calls a view method at the block `hash` (NULL: the newest final one).
+ * `args`: JSON text, "" for none. The answer must come from that very block. */
+enum mig_err mig_rpc_view(struct mig_rpc *rpc, const char *contract, const char *method,
+                          const char *args, const char *hash, struct mig_returned *out) MIG_MUST_USE;
+enum mig_err mig_rpc_access_key(struct mig_rpc *rpc, const char *account,
+                                const uint8_t key[MIG_KEY_LEN], struct mig_access_key *out) MIG_MUST_USE;
+
+enum mig_wait {
+    MIG_WAIT_NONE = 0,
+    MIG_WAIT_EXECUTED_OPTIMISTIC = 1,
+    MIG_WAIT_FINAL = 2,
+};
+/* Sends signed bytes; may be repeated with the same ones at will. */
+enum mig_err mig_rpc_send_tx(struct mig_rpc *rpc, const uint8_t *bytes, size_t len, enum mig_wait wait,
+                             struct mig_outcome *out) MIG_MUST_USE;
+/* What became of it. MIG_ERR_NOT_FOUND when the endpoint does not know it. */
+enum mig_err mig_rpc_tx(struct mig_rpc *rpc, const char *hash, const char *sender,
+                        struct mig_outcome *out) MIG_MUST_USE;
+
+#endif
