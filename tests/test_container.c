@@ -345,6 +345,12 @@ static void rejects_another_magic_and_size(void)
     CU_ASSERT(refused(sealed, 0));
     sealed[7] = '2';
     CU_ASSERT(refused(sealed, len));
+    /* Well-made, but one frame too long. */
+    const struct frame long_one[] = {
+        {65536, MESSAGE}, {65536, MESSAGE}, {65536, MESSAGE}, {65536, FINAL}};
+    len = build(long_one, 4);
+    CU_ASSERT(len > MIG_SEALED_MAX);
+    CU_ASSERT(refused(sealed, len));
 }
 
 static void needs_room_for_all_of_it(void)
