@@ -233,7 +233,7 @@ static void put_ephemeral_keys(struct text *t, const struct rig_world *w)
     put(t, "}}");
 }
 
-void rig_tell(struct rig *rig)
+void rig_tell_at(struct rig *rig, uint64_t time_ns)
 {
     enum { MAX = 1 << 20 };
     struct text t[3];
@@ -241,7 +241,6 @@ void rig_tell(struct rig *rig)
         t[i] = (struct text){malloc(MAX), 0, MAX};
         need(t[i].at != NULL, "memory");
     }
-    rig_wait(rig, 1);
     rig->height++;
     put_state(&t[0], rig);
     if (rig->publishes) {
@@ -250,13 +249,19 @@ void rig_tell(struct rig *rig)
     } else {
         put_info(&t[1], &rig->world);
     }
-    struct mig_block block = {rig->height, rig->wall_ns};
+    struct mig_block block = {rig->height, time_ns};
     struct mig_answer answers[] = {{MIG_PART_STATE, t[0].at, t[0].len},
                                    {MIG_PART_MIGRATION, t[1].at, t[1].len},
                                    {MIG_PART_EPHEMERAL, t[2].at, t[2].len}};
     need(mig_cache_feed_all(rig->cache, &block, answers, rig->publishes ? 3 : 2) == MIG_OK, "feed");
     for (size_t i = 0; i < 3; i++)
         free(t[i].at);
+}
+
+void rig_tell(struct rig *rig)
+{
+    rig_wait(rig, 1);
+    rig_tell_at(rig, rig->wall_ns);
 }
 
 void rig_wait(struct rig *rig, double seconds)
@@ -449,9 +454,9 @@ static void on_view(void *ctx, const struct mig_view *view)
         mig_service_view_changed(rig->service, view);
 }
 
-static void configure(struct rig *rig, const struct rig_options *options,
-                      struct mig_service_config *config)
+void rig_config(struct rig *rig, struct mig_service_config *config)
 {
+    const struct rig_options *options = &rig->options;
     *config = (struct mig_service_config){
         .self = {.contract = CONTRACT,
                  .account = ACCOUNT,
@@ -488,12 +493,13 @@ static void configure(struct rig *rig, const struct rig_options *options,
     mig_operator_tag(rig->operator_key, config->self.operator_tag);
 }
 
-static void open_parts(struct rig *rig, const struct rig_options *options)
+static void open_parts(struct rig *rig, const char *journal)
 {
-    uint32_t rate = options->budget != 0 ? options->budget : 500;
-    const struct mig_replay_config replay = {.journal = options->journal,
+    uint32_t rate = rig->options.budget != 0 ? rig->options.budget : 500;
+    const struct mig_replay_config replay = {.journal = journal,
                                              .boot_id = "boot-1",
-                                             .capacity = 65536,
+                                             .capacity =
+                                                 rig->options.nonces ? rig->options.nonces : 65536,
                                              .skew = MIG_SKEW_DEFAULT,
                                              .now = rig->wall_ns / SECOND};
     const struct mig_budget_config budget = {rate, rate * 10, 64};
@@ -504,17 +510,29 @@ static void open_parts(struct rig *rig, const struct rig_options *options)
          "cache");
     need(mig_replay_open(&replay, &rig->replay) == MIG_OK, "replay window");
     need(mig_budget_new(&budget, &rig->budget) == MIG_OK, "budget");
-    configure(rig, options, &config);
+    rig_config(rig, &config);
     need(mig_service_new(&config, &rig->service) == MIG_OK, "service");
     mig_cache_on_view(rig->cache, on_view, rig);
 }
 
-void rig_open_with(struct rig *rig, const struct rig_options *options)
+static void close_parts(struct rig *rig)
 {
-    memset(rig, 0, sizeof *rig);
-    rig->wall_ns = 1795305600ull * SECOND;
-    rig->mono_ns = 77ull * SECOND;
-    rig->height = 1000;
+    rig_end(rig);
+    mig_service_free(&rig->service);
+    mig_cache_free(&rig->cache);
+    mig_replay_close(&rig->replay);
+    mig_budget_free(&rig->budget);
+}
+
+void rig_restart(struct rig *rig, const char *journal)
+{
+    close_parts(rig);
+    open_parts(rig, journal);
+    rig_tell(rig);
+}
+
+static void make_people(struct rig *rig)
+{
     rig->node = identity(1);
     rig->other = identity(2);
     rig->backup = identity(3);
@@ -523,22 +541,47 @@ void rig_open_with(struct rig *rig, const struct rig_options *options)
     rig->body = malloc(RIG_BODY_MAX);
     need(rig->operator_key != NULL && rig->body != NULL, "memory");
     memset(rig->operator_key->bytes, 5, MIG_OPERATOR_KEY_LEN);
-    rig->asks_fence = true;
-    rig->publishes = options->announce == MIG_ANNOUNCE_CONTRACT;
     for (size_t i = 0; i < RIG_DOMAINS_MAX; i++) {
         memset(rig->shares[i], 1, MIG_SHARE_LEN);
         rig->shares[i][7] = (uint8_t)i;
     }
+}
+
+/* The node's half announced on chain, its secret with the keeper; the
+ * service's is rig->client. */
+static void publish(struct rig *rig)
+{
+    need(mig_ephemeral_generate(&rig->published) == MIG_OK &&
+             mig_ephemeral_generate(&rig->client) == MIG_OK,
+         "ephemeral");
+    memcpy(rig->announced, rig->published.public_key, MIG_KEY_LEN);
+    rig->world.published_node = rig->announced;
+    rig->world.published_service = rig->client.public_key;
+}
+
+void rig_open_with(struct rig *rig, const struct rig_options *options)
+{
+    memset(rig, 0, sizeof *rig);
+    rig->options = *options;
+    rig->wall_ns = 1795305600ull * SECOND;
+    rig->mono_ns = 77ull * SECOND;
+    rig->height = 1000;
+    rig->asks_fence = true;
+    rig->publishes = options->announce == MIG_ANNOUNCE_CONTRACT;
+    make_people(rig);
     rig->world = (struct rig_world){.protocol = MIG_PROTOCOL_RUNNING,
                                     .epoch = 5,
                                     .domains = options->domains != 0 ? options->domains : 2,
                                     .seat = options->is_destination ? rig->other : rig->node,
                                     .service = rig->backup,
                                     .destination = options->is_destination ? rig->node : NULL};
-    open_parts(rig, options);
+    if (rig->publishes)
+        publish(rig);
+    open_parts(rig, options->journal);
     if (!options->distrusts_start)
         rig_wait(rig, MIG_SKEW_DEFAULT + 31);
-    rig_tell(rig);
+    if (!options->untold)
+        rig_tell(rig);
 }
 
 void rig_open(struct rig *rig)
@@ -549,11 +592,7 @@ void rig_open(struct rig *rig)
 
 void rig_close(struct rig *rig)
 {
-    rig_end(rig);
-    mig_service_free(&rig->service);
-    mig_cache_free(&rig->cache);
-    mig_replay_close(&rig->replay);
-    mig_budget_free(&rig->budget);
+    close_parts(rig);
     mig_ephemeral_clear(&rig->client);
     mig_ephemeral_clear(&rig->published);
     mig_identity_free(&rig->node);
@@ -584,15 +623,18 @@ static void fill_context(struct rig *rig, enum mig_resource resource)
     rig_keyset(rig, &keyset);
     mig_keyset_digest(CONTRACT, &keyset, c->keyset);
     mig_keyset_clear(&keyset);
+    c->has_operator_tag = rig->options.with_operator_key;
+    mig_operator_tag(rig->operator_key, c->operator_tag);
     if (resource == MIG_RESOURCE_OFFER)
         return;
-    need(mig_ephemeral_generate(&rig->client) == MIG_OK, "ephemeral");
+    if (!published)
+        need(mig_ephemeral_generate(&rig->client) == MIG_OK, "ephemeral");
     c->has_client_key = true;
     memcpy(c->client_key, rig->client.public_key, MIG_KEY_LEN);
     c->has_node_key = published || resource != MIG_RESOURCE_BACKUP;
     memcpy(c->node_key, rig->offered, MIG_KEY_LEN);
-    if (published && rig->world.published_node != NULL)
-        memcpy(c->node_key, rig->world.published_node, MIG_KEY_LEN);
+    if (published)
+        memcpy(c->node_key, rig->announced, MIG_KEY_LEN);
 }
 
 void rig_ask(struct rig *rig, enum mig_resource resource)
@@ -682,7 +724,7 @@ static void compose_body_fields(struct rig *rig)
     mig_sha256(rig->body, rig->ask.body_len, digest);
     mig_digest_field_format(digest, rig->digest_text);
     (void)snprintf(rig->length_text, sizeof rig->length_text, "%zu", rig->ask.body_len);
-    if (rig->ask.content_length < 0)
+    if (rig->ask.content_length == -1)
         rig->ask.content_length = (int64_t)rig->ask.body_len;
     rig_set_field(rig, "Content-Type", rig->ask.content_type);
     rig_set_field(rig, "Content-Length", rig->length_text);
@@ -720,9 +762,10 @@ void rig_sign(struct rig *rig)
         ask->created = rig->wall_ns / SECOND;
     if (ask->expires == 0)
         ask->expires = ask->created + 60;
-    need(mig_request_sign(&rig->message, ask->signer, ask->nonce, ask->created, ask->expires,
-                          &rig->signature) == MIG_OK,
-         "sign");
+    /* What no honest client can sign goes out unsigned. */
+    enum mig_err err = mig_request_sign(&rig->message, ask->signer, ask->nonce, ask->created,
+                                        ask->expires, &rig->signature);
+    need(err == MIG_OK || err == MIG_ERR_MALFORMED, "sign");
     rig_set_field(rig, "Signature-Input", rig->signature.input);
     rig_set_field(rig, "Signature", rig->signature.signature);
     for (size_t i = 0; i < ask->extra_count; i++)
@@ -739,8 +782,9 @@ void rig_end(struct rig *rig)
 enum mig_step rig_begin(struct rig *rig)
 {
     rig_end(rig);
-    enum mig_step step = mig_exchange_begin(rig->service, &rig->message, rig->ask.content_length,
-                                            &rig->peer, &rig->exchange);
+    int64_t length = rig->ask.content_length < 0 ? -1 : rig->ask.content_length;
+    enum mig_step step =
+        mig_exchange_begin(rig->service, &rig->message, length, &rig->peer, &rig->exchange);
     if (step == MIG_STEP_RESPOND)
         rig->answer = mig_exchange_response(rig->exchange);
     return step;
@@ -778,8 +822,13 @@ void rig_send(struct rig *rig)
 
 void rig_get_offer(struct rig *rig)
 {
-    size_t len = 0;
     rig_ask(rig, MIG_RESOURCE_OFFER);
+    rig_send_offer(rig);
+}
+
+void rig_send_offer(struct rig *rig)
+{
+    size_t len = 0;
     rig_send(rig);
     const char *at = strstr(rig_text(rig), "\"node_key\":\"");
     rig->has_offer =

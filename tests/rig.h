@@ -45,11 +45,23 @@ struct rig_ask {
     char nonce[MIG_NONCE_MAX + 1]; /* "": a new one */
     uint64_t created, expires;     /* 0: now, now + 60 */
     size_t body_len;
-    int64_t content_length; /* -1: the body's, if it takes one */
+    int64_t content_length; /* -1: the body's, if it takes one; -2: none */
     const char *content_type;
     const char *context_text;  /* NULL: of `context` */
     struct mig_field extra[4]; /* appended; not covered */
     size_t extra_count;
+};
+
+struct rig_options {
+    enum mig_announce announce; /* 0: header */
+    bool with_operator_key;
+    bool is_destination;  /* the node is where a migration goes; rig->other has the seat */
+    size_t domains;       /* 0: 2 */
+    uint32_t budget;      /* verifications per second; 0: 500 */
+    const char *journal;  /* of nonces; NULL: none */
+    size_t nonces;        /* kept at once; 0: 65536 */
+    bool distrusts_start; /* leave the clock at the start of the replay window */
+    bool untold;          /* no view yet */
 };
 
 struct rig {
@@ -72,7 +84,8 @@ struct rig {
     unsigned imports_begun, imports_ended, served, acknowledged;
     bool ended_with_receipt, acknowledged_known;
     uint8_t acknowledged_hash[MIG_DIGEST_LEN];
-    struct mig_ephemeral published; /* secret of world.published_node */
+    struct mig_ephemeral published; /* secret of `announced`, until it is taken */
+    uint8_t announced[MIG_KEY_LEN];
     bool publishes;
 
     /* The host. */
@@ -87,6 +100,7 @@ struct rig {
     void (*after_fence)(struct rig *rig);
     char logged[8][64]; /* events */
     size_t logged_count;
+    struct rig_options options;
 
     /* The service's side. */
     struct mig_ephemeral client;
@@ -108,20 +122,17 @@ struct rig {
  * service is registered and no migration runs. */
 void rig_open(struct rig *rig);
 /* The same with configuration of one's own. */
-struct rig_options {
-    enum mig_announce announce; /* 0: header */
-    bool with_operator_key;
-    bool is_destination;  /* the node is where a migration goes; rig->other has the seat */
-    size_t domains;       /* 0: 2 */
-    uint32_t budget;      /* verifications per second; 0: 500 */
-    const char *journal;  /* of nonces; NULL: none */
-    bool distrusts_start; /* leave the clock at the start of the replay window */
-};
 void rig_open_with(struct rig *rig, const struct rig_options *options);
 void rig_close(struct rig *rig);
+/* The node process starts anew, with what it had on disk. */
+void rig_restart(struct rig *rig, const char *journal);
+/* A service's configuration on the rig's parts. */
+void rig_config(struct rig *rig, struct mig_service_config *config);
 
 /* Publishes rig->world one block (a second) later. */
 void rig_tell(struct rig *rig);
+/* The same with the block's time given and the clock left alone. */
+void rig_tell_at(struct rig *rig, uint64_t time_ns);
 /* Time goes by; the contract is not asked. */
 void rig_wait(struct rig *rig, double seconds);
 
@@ -149,6 +160,7 @@ void rig_end(struct rig *rig); /* ends the exchange, if any */
 void rig_send(struct rig *rig);
 /* GET /shares_recover, and remembers the offer. */
 void rig_get_offer(struct rig *rig);
+void rig_send_offer(struct rig *rig); /* after rig_ask */
 
 unsigned rig_status(const struct rig *rig);
 /* Member `code` of a problem, or "" for other answers. */
