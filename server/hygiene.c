@@ -71,9 +71,17 @@ static bool has_prefix(struct mig_text name, const char *prefix, size_t len)
     return name.len >= len && strncasecmp(name.at, prefix, len) == 0;
 }
 
-/* Visible ASCII, space and tab. Space at the ends shows in the framing. */
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Visible ASCII, space and tab inside. Space at the ends is not part of a
+ * value, but the library keeps it at the end. */
 static bool is_value(struct mig_text value)
 {
+    if (value.len > 0 && (is_space(value.at[0]) || is_space(value.at[value.len - 1])))
+        return false;
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.at[i];
         if (c != '\t' && (c < 0x20 || c > 0x7e))
@@ -126,11 +134,11 @@ static bool parse_length(struct mig_text text, int64_t *out)
 
 static struct mig_text trim(struct mig_text text)
 {
-    while (text.len > 0 && (text.at[0] == ' ' || text.at[0] == '\t')) {
+    while (text.len > 0 && is_space(text.at[0])) {
         text.at++;
         text.len--;
     }
-    while (text.len > 0 && (text.at[text.len - 1] == ' ' || text.at[text.len - 1] == '\t'))
+    while (text.len > 0 && is_space(text.at[text.len - 1]))
         text.len--;
     return text;
 }

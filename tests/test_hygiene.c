@@ -147,7 +147,7 @@ static void refuses_a_second_content_length_equal_or_not(void)
 static void refuses_lengths_that_are_no_plain_number(void)
 {
     static const char *const lengths[] = {
-        "", "+3", "-1", "3, 3", "3 ", "0x10", "03", "1e3", "99999999999999999999"};
+        "", "+3", "-1", "3, 3", "3x", "0x10", "03", "1e3", "99999999999999999999"};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
         CU_ASSERT_EQUAL(check_length(lengths[i]), MIG_HYGIENE_LENGTH);
     CU_ASSERT_EQUAL(check_length("0"), MIG_HYGIENE_CLEAN);
@@ -195,6 +195,14 @@ static void refuses_control_and_eight_bit_bytes_in_values(void)
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         CU_ASSERT_EQUAL(check_with("X-Note", values[i]), MIG_HYGIENE_VALUE);
     CU_ASSERT_EQUAL(check_with("X-Note", "a\tb c"), MIG_HYGIENE_CLEAN);
+}
+
+static void refuses_space_at_the_ends_of_a_value(void)
+{
+    static const char *const values[] = {" a", "a ", "\ta", "a\t", " ", "\t"};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        CU_ASSERT_EQUAL(check_with("X-Note", values[i]), MIG_HYGIENE_VALUE);
+    CU_ASSERT_EQUAL(check_with("X-Note", ""), MIG_HYGIENE_CLEAN);
 }
 
 /* What libmicrohttpd makes of a folded line, a NUL, a bare line feed, space at
@@ -388,6 +396,7 @@ int main(void)
         TEST(refuses_names_that_are_no_token),
         TEST(refuses_a_nul_in_name_or_value),
         TEST(refuses_control_and_eight_bit_bytes_in_values),
+        TEST(refuses_space_at_the_ends_of_a_value),
         TEST(refuses_a_head_whose_fields_do_not_add_up),
         TEST(refuses_two_faults_of_framing_that_cancel_out),
         TEST(refuses_every_version_but_one),
