@@ -13,9 +13,9 @@ enum mig_err mig_client_aim(struct mig_client *client, const char *url,
     return err;
 }
 
-static struct mig_result local(enum mig_outcome outcome, const char *why)
+static struct mig_result local(enum mig_upshot upshot, const char *why)
 {
-    return (struct mig_result){.outcome = outcome, .why = why};
+    return (struct mig_result){.upshot = upshot, .why = why};
 }
 
 static uint64_t now(void)
@@ -23,17 +23,17 @@ static uint64_t now(void)
     return (uint64_t)time(NULL);
 }
 
-/* Our own trouble in making a call or keeping an answer. */
+/* Our own trouble in making a ask or keeping an answer. */
 static struct mig_result local_error(enum mig_err err, const char *why)
 {
     switch (err) {
     case MIG_ERR_CANCELLED:
-        return local(MIG_OUTCOME_CANCELLED, "given up: what allowed it changed");
+        return local(MIG_UPSHOT_CANCELLED, "given up: what allowed it changed");
     case MIG_ERR_CONFLICT:
-        return local(MIG_OUTCOME_BROKEN,
+        return local(MIG_UPSHOT_BROKEN,
                      "the node's shares are not those the vault holds of this keyset");
     case MIG_ERR_NOMEM:
-        return local(MIG_OUTCOME_FAILED, "out of (locked) memory");
+        return local(MIG_UPSHOT_FAILED, "out of (locked) memory");
     case MIG_OK:
     case MIG_ERR_MALFORMED:
     case MIG_ERR_DENIED:
@@ -44,26 +44,25 @@ static struct mig_result local_error(enum mig_err err, const char *why)
     case MIG_ERR_BUG:
         break;
     }
-    return local(MIG_OUTCOME_FAILED, why);
+    return local(MIG_UPSHOT_FAILED, why);
 }
 
 /* OK when something came back; what it is worth is judged elsewhere. */
-static struct mig_result carry(const struct mig_client *client, const struct mig_call *call,
+static struct mig_result carry(const struct mig_client *client, const struct mig_ask *ask,
                                struct mig_reply *reply)
 {
     const char *why;
-    const struct mig_keep *keep = client->keep.going != NULL ? &client->keep : NULL;
     enum mig_err err =
-        mig_transport_send(client->transport, &client->route, call, keep, reply, &why);
+        mig_transport_send(client->transport, &client->route, ask, client->fence, reply, &why);
     switch (err) {
     case MIG_OK:
-        return local(MIG_OUTCOME_OK, "");
+        return local(MIG_UPSHOT_OK, "");
     case MIG_ERR_RETRY:
     case MIG_ERR_DENIED:
     case MIG_ERR_MALFORMED:
-        return local(MIG_OUTCOME_NO_ANSWER, why);
+        return local(MIG_UPSHOT_NO_ANSWER, why);
     case MIG_ERR_CANCELLED:
-        return local(MIG_OUTCOME_CANCELLED, why);
+        return local(MIG_UPSHOT_CANCELLED, why);
     case MIG_ERR_STATE:
     case MIG_ERR_CONFLICT:
     case MIG_ERR_NOT_FOUND:
@@ -72,30 +71,30 @@ static struct mig_result carry(const struct mig_client *client, const struct mig
     case MIG_ERR_BUG:
         break;
     }
-    return local(MIG_OUTCOME_FAILED, why);
+    return local(MIG_UPSHOT_FAILED, why);
 }
 
 static struct mig_result fetch(const struct mig_client *client, const struct mig_keyset *keyset,
                                struct mig_secret *shares, char final[MIG_CONTEXT_MAX + 1])
 {
     struct mig_ephemeral own = {0};
-    struct mig_call call = {0};
+    struct mig_ask ask = {0};
     struct mig_reply reply = {0};
-    struct mig_result result = local(MIG_OUTCOME_FAILED, "the request cannot be made");
+    struct mig_result result = local(MIG_UPSHOT_FAILED, "the request cannot be made");
     enum mig_err err = mig_ephemeral_generate(&own);
     if (err == MIG_OK)
-        err = mig_call_fetch(&client->peer, keyset, &own, NULL, now(), &call);
+        err = mig_ask_fetch(&client->peer, keyset, &own, NULL, now(), &ask);
     if (err != MIG_OK) {
         result = local_error(err, result.why);
         goto out;
     }
-    result = carry(client, &call, &reply);
-    if (result.outcome == MIG_OUTCOME_OK)
-        result = mig_judge_fetch(&client->peer, &call, &own, keyset, &reply, now(), shares, final);
+    result = carry(client, &ask, &reply);
+    if (result.upshot == MIG_UPSHOT_OK)
+        result = mig_judge_fetch(&client->peer, &ask, &own, keyset, &reply, now(), shares, final);
 out:
     mig_ephemeral_clear(&own);
     mig_reply_clear(&reply);
-    mig_call_clear(&call);
+    mig_ask_clear(&ask);
     return result;
 }
 
@@ -106,9 +105,7 @@ static struct mig_result keep(const struct mig_client *client, const struct mig_
 {
     struct mig_receipt receipt;
     const struct mig_vault *vault = client->vault;
-    const struct mig_fence fence = {client->keep.going, client->keep.ctx};
-    enum mig_err err =
-        mig_vault_keep(vault, keyset, shares, now(), fence.holds != NULL ? &fence : NULL, &receipt);
+    enum mig_err err = mig_vault_keep(vault, keyset, shares, now(), client->fence, &receipt);
     if (err != MIG_OK)
         return local_error(err, "the vault does not take the shares");
     *note = (struct mig_note){
@@ -116,7 +113,7 @@ static struct mig_result keep(const struct mig_client *client, const struct mig_
     err = mig_note_set_context(note, final);
     if (err == MIG_OK)
         err = vault->save_note(vault->ctx, note);
-    return err == MIG_OK ? local(MIG_OUTCOME_OK, "ok")
+    return err == MIG_OK ? local(MIG_UPSHOT_OK, "ok")
                          : local_error(err, "the vault does not take the note");
 }
 
@@ -127,9 +124,9 @@ struct mig_result mig_client_backup(const struct mig_client *client,
     *note = (struct mig_note){0};
     struct mig_secret *shares = mig_secret_new(keyset->count * MIG_SHARE_LEN);
     if (shares == NULL)
-        return local(MIG_OUTCOME_FAILED, "out of locked memory");
+        return local(MIG_UPSHOT_FAILED, "out of locked memory");
     struct mig_result result = fetch(client, keyset, shares, final);
-    if (result.outcome == MIG_OUTCOME_OK) {
+    if (result.upshot == MIG_UPSHOT_OK) {
         struct mig_result kept = keep(client, keyset, shares, final, note);
         kept.status = result.status;
         kept.clock_skew = result.clock_skew;
@@ -141,15 +138,15 @@ struct mig_result mig_client_backup(const struct mig_client *client,
 
 struct mig_result mig_client_receipt(const struct mig_client *client, struct mig_note *note)
 {
-    struct mig_call call = {0};
+    struct mig_ask ask = {0};
     struct mig_reply reply = {0};
     struct mig_acknowledgement ack;
-    enum mig_err err = mig_call_receipt(&client->peer, note->context, now(), &call);
-    struct mig_result result = err == MIG_OK ? carry(client, &call, &reply)
+    enum mig_err err = mig_ask_receipt(&client->peer, note->context, now(), &ask);
+    struct mig_result result = err == MIG_OK ? carry(client, &ask, &reply)
                                              : local_error(err, "the request cannot be made");
-    if (result.outcome == MIG_OUTCOME_OK)
-        result = mig_judge_receipt(&client->peer, &call, &reply, now(), &ack);
-    if (result.outcome == MIG_OUTCOME_OK) {
+    if (result.upshot == MIG_UPSHOT_OK)
+        result = mig_judge_receipt(&client->peer, &ask, &reply, now(), &ack);
+    if (result.upshot == MIG_UPSHOT_OK) {
         note->state = MIG_NOTE_ACKNOWLEDGED;
         note->acknowledged_at = now();
         err = client->vault->save_note(client->vault->ctx, note);
@@ -157,28 +154,28 @@ struct mig_result mig_client_receipt(const struct mig_client *client, struct mig
             result = local_error(err, "the vault does not take the note");
     }
     mig_reply_clear(&reply);
-    mig_call_clear(&call);
+    mig_ask_clear(&ask);
     return result;
 }
 
 static struct mig_result get_offer(const struct mig_client *client, const struct mig_keyset *keyset,
                                    struct mig_offered *offer)
 {
-    struct mig_call call = {0};
+    struct mig_ask ask = {0};
     struct mig_reply reply = {0};
     *offer = (struct mig_offered){0};
-    enum mig_err err = mig_call_offer(&client->peer, keyset, now(), &call);
-    struct mig_result result = err == MIG_OK ? carry(client, &call, &reply)
+    enum mig_err err = mig_ask_offer(&client->peer, keyset, now(), &ask);
+    struct mig_result result = err == MIG_OK ? carry(client, &ask, &reply)
                                              : local_error(err, "the request cannot be made");
-    if (result.outcome == MIG_OUTCOME_OK)
-        result = mig_judge_offer(&client->peer, &call, &reply, now(), offer);
+    if (result.upshot == MIG_UPSHOT_OK)
+        result = mig_judge_offer(&client->peer, &ask, &reply, now(), offer);
     mig_reply_clear(&reply);
-    mig_call_clear(&call);
+    mig_ask_clear(&ask);
     return result;
 }
 
 static enum mig_err seal(const struct mig_client *client, const struct mig_keyset *keyset,
-                         const uint8_t node_key[MIG_KEY_LEN], struct mig_call *call)
+                         const uint8_t node_key[MIG_KEY_LEN], struct mig_ask *ask)
 {
     struct mig_ephemeral own = {0};
     struct mig_secret *shares = mig_secret_new(keyset->count * MIG_SHARE_LEN);
@@ -187,7 +184,7 @@ static enum mig_err seal(const struct mig_client *client, const struct mig_keyse
         err = client->vault->get(client->vault->ctx, keyset,
                                  (uint8_t(*)[MIG_SHARE_LEN])shares->bytes);
     if (err == MIG_OK)
-        err = mig_call_upload(&client->peer, keyset, shares, &own, node_key, now(), call);
+        err = mig_ask_upload(&client->peer, keyset, shares, &own, node_key, now(), ask);
     mig_ephemeral_clear(&own);
     mig_secret_free(&shares);
     return err;
@@ -196,20 +193,20 @@ static enum mig_err seal(const struct mig_client *client, const struct mig_keyse
 static struct mig_result upload(const struct mig_client *client, const struct mig_keyset *keyset,
                                 const uint8_t node_key[MIG_KEY_LEN], struct mig_receipt *receipt)
 {
-    struct mig_call call = {0};
+    struct mig_ask ask = {0};
     struct mig_reply reply = {0};
-    struct mig_result result = local(MIG_OUTCOME_FAILED, "");
-    enum mig_err err = seal(client, keyset, node_key, &call);
+    struct mig_result result = local(MIG_UPSHOT_FAILED, "");
+    enum mig_err err = seal(client, keyset, node_key, &ask);
     if (err == MIG_ERR_MALFORMED)
-        result = local(MIG_OUTCOME_BROKEN, "the node's ephemeral key is not usable");
+        result = local(MIG_UPSHOT_BROKEN, "the node's ephemeral key is not usable");
     else if (err != MIG_OK)
         result = local_error(err, "the vault does not give the shares");
     else
-        result = carry(client, &call, &reply);
-    if (result.outcome == MIG_OUTCOME_OK)
-        result = mig_judge_upload(&client->peer, &call, keyset->count, &reply, now(), receipt);
+        result = carry(client, &ask, &reply);
+    if (result.upshot == MIG_UPSHOT_OK)
+        result = mig_judge_upload(&client->peer, &ask, keyset->count, &reply, now(), receipt);
     mig_reply_clear(&reply);
-    mig_call_clear(&call);
+    mig_ask_clear(&ask);
     return result;
 }
 
@@ -219,14 +216,14 @@ struct mig_result mig_client_deliver(const struct mig_client *client,
     struct mig_offered offer;
     *out = (struct mig_delivery){0};
     struct mig_result result = get_offer(client, keyset, &offer);
-    if (result.outcome != MIG_OUTCOME_OK)
+    if (result.upshot != MIG_UPSHOT_OK)
         return result;
     out->job = offer.job;
     out->receipt = offer.receipt;
     if (offer.job != MIG_JOB_WAITING)
         return result;
     result = upload(client, keyset, offer.node_key, &out->receipt);
-    if (result.outcome == MIG_OUTCOME_OK) {
+    if (result.upshot == MIG_UPSHOT_OK) {
         out->uploaded = true;
         out->job = MIG_JOB_IMPORTED;
     }

@@ -15,9 +15,9 @@ struct mig_client {
     const struct mig_vault *vault;   /* borrowed */
     struct mig_route route;
     struct mig_peer peer; /* peer.authority is route.authority */
-    /* Asked during transfers and right before anything becomes durable; `going`
-     * NULL: never given up. */
-    struct mig_keep keep;
+    /* Asked during transfers and right before anything becomes durable; NULL:
+     * never given up. Borrowed. */
+    const struct mig_fence *fence;
 };
 
 /* Points the client at a node. Same errors as mig_route_init. */

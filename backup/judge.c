@@ -9,31 +9,30 @@
 #define JSON_TYPE "application/json"
 #define PROBLEM_TYPE "application/problem+json"
 
-const char *mig_outcome_text(enum mig_outcome outcome)
+const char *mig_upshot_text(enum mig_upshot upshot)
 {
-    switch (outcome) {
-    case MIG_OUTCOME_OK:
+    switch (upshot) {
+    case MIG_UPSHOT_OK:
         return "ok";
-    case MIG_OUTCOME_NO_ANSWER:
+    case MIG_UPSHOT_NO_ANSWER:
         return "no answer";
-    case MIG_OUTCOME_RETRY:
+    case MIG_UPSHOT_RETRY:
         return "not now";
-    case MIG_OUTCOME_REFUSED:
+    case MIG_UPSHOT_REFUSED:
         return "refused";
-    case MIG_OUTCOME_BROKEN:
+    case MIG_UPSHOT_BROKEN:
         return "broken answer";
-    case MIG_OUTCOME_CANCELLED:
+    case MIG_UPSHOT_CANCELLED:
         return "cancelled";
-    case MIG_OUTCOME_FAILED:
+    case MIG_UPSHOT_FAILED:
         return "failed here";
     }
     return "unknown";
 }
 
-static struct mig_result verdict(struct mig_result result, enum mig_outcome outcome,
-                                 const char *why)
+static struct mig_result verdict(struct mig_result result, enum mig_upshot upshot, const char *why)
 {
-    result.outcome = outcome;
+    result.upshot = upshot;
     result.why = why;
     return result;
 }
@@ -74,27 +73,27 @@ static bool digest_matches(const struct mig_reply *reply, const uint8_t expected
 }
 
 /* OK when this node signed this answer to this very request, body included. */
-static struct mig_result authenticate(const struct mig_peer *peer, const struct mig_call *call,
+static struct mig_result authenticate(const struct mig_peer *peer, const struct mig_ask *ask,
                                       const struct mig_reply *reply, uint64_t now)
 {
-    struct mig_result result = {.outcome = MIG_OUTCOME_NO_ANSWER,
+    struct mig_result result = {.upshot = MIG_UPSHOT_NO_ANSWER,
                                 .status = reply->status,
                                 .retry_after = retry_after(reply),
                                 .clock_skew = skew_of_date(reply, now)};
     const struct mig_message message = {.status = reply->status,
                                         .fields = reply->fields,
                                         .field_count = reply->field_count,
-                                        .request = &call->message};
+                                        .request = &ask->message};
     uint8_t digest[MIG_DIGEST_LEN];
     uint64_t created = 0;
     if (reply->status == 0)
-        return verdict(result, MIG_OUTCOME_NO_ANSWER, "nothing came");
-    if (mig_response_verify(&message, peer->node, call->nonce, digest, &created) != MIG_OK)
-        return verdict(result, MIG_OUTCOME_NO_ANSWER, "the answer is not signed by the node");
+        return verdict(result, MIG_UPSHOT_NO_ANSWER, "nothing came");
+    if (mig_response_verify(&message, peer->node, ask->nonce, digest, &created) != MIG_OK)
+        return verdict(result, MIG_UPSHOT_NO_ANSWER, "the answer is not signed by the node");
     if (!digest_matches(reply, digest))
-        return verdict(result, MIG_OUTCOME_NO_ANSWER, "the answer's body is not the signed one");
+        return verdict(result, MIG_UPSHOT_NO_ANSWER, "the answer's body is not the signed one");
     result.clock_skew = (int64_t)(created - now);
-    return verdict(result, MIG_OUTCOME_OK, "signed");
+    return verdict(result, MIG_UPSHOT_OK, "signed");
 }
 
 static bool has_type(const struct mig_reply *reply, const char *type)
@@ -110,39 +109,39 @@ static struct mig_result judge_problem(const struct mig_reply *reply, struct mig
     if (!has_type(reply, PROBLEM_TYPE) ||
         mig_refusal_parse(reply->body, reply->body_len, &problem) != MIG_OK ||
         problem.status != reply->status)
-        return verdict(result, MIG_OUTCOME_BROKEN, "a signed error without a reason");
+        return verdict(result, MIG_UPSHOT_BROKEN, "a signed error without a reason");
     memcpy(result.code, problem.code, sizeof result.code);
-    return problem.retryable ? verdict(result, MIG_OUTCOME_RETRY, "the node says: later")
-                             : verdict(result, MIG_OUTCOME_REFUSED, "the node says: no");
+    return problem.retryable ? verdict(result, MIG_UPSHOT_RETRY, "the node says: later")
+                             : verdict(result, MIG_UPSHOT_REFUSED, "the node says: no");
 }
 
 /* OK when authentic, one of two success statuses, and of this type. */
-static struct mig_result judge(const struct mig_peer *peer, const struct mig_call *call,
+static struct mig_result judge(const struct mig_peer *peer, const struct mig_ask *ask,
                                const struct mig_reply *reply, uint64_t now, const char *type)
 {
-    struct mig_result result = authenticate(peer, call, reply, now);
-    if (result.outcome != MIG_OUTCOME_OK)
+    struct mig_result result = authenticate(peer, ask, reply, now);
+    if (result.upshot != MIG_UPSHOT_OK)
         return result;
     if (reply->status >= 400)
         return judge_problem(reply, result);
-    bool expected = reply->status == 200 || (reply->status == 201 && call->kind == MIG_CALL_UPLOAD);
+    bool expected = reply->status == 200 || (reply->status == 201 && ask->kind == MIG_ASK_UPLOAD);
     if (!expected)
-        return verdict(result, MIG_OUTCOME_BROKEN, "a signed answer with an unexpected status");
+        return verdict(result, MIG_UPSHOT_BROKEN, "a signed answer with an unexpected status");
     if (!has_type(reply, type))
-        return verdict(result, MIG_OUTCOME_BROKEN, "a signed answer of the wrong type");
-    return verdict(result, MIG_OUTCOME_OK, "ok");
+        return verdict(result, MIG_UPSHOT_BROKEN, "a signed answer of the wrong type");
+    return verdict(result, MIG_UPSHOT_OK, "ok");
 }
 
 /* The text that both sides bind into the key: the request's context, followed
  * by the node's key unless it was in there already. */
-static bool final_context(const struct mig_call *call, const struct mig_reply *reply,
+static bool final_context(const struct mig_ask *ask, const struct mig_reply *reply,
                           struct mig_context *context, char out[MIG_CONTEXT_MAX + 1], size_t *len)
 {
     struct mig_text value;
-    if (call->context.has_node_key) {
-        *context = call->context;
-        *len = call->context_len;
-        memcpy(out, call->context_text, *len + 1);
+    if (ask->context.has_node_key) {
+        *context = ask->context;
+        *len = ask->context_len;
+        memcpy(out, ask->context_text, *len + 1);
         /* The answer adds nothing; what it repeats must be the same. */
         const struct mig_message message = {.fields = reply->fields,
                                             .field_count = reply->field_count};
@@ -152,7 +151,7 @@ static bool final_context(const struct mig_call *call, const struct mig_reply *r
     if (!mig_reply_field(reply, "mpc-migration-context", &value) ||
         mig_context_parse(value.at, value.len, context) != MIG_OK || !context->has_node_key)
         return false;
-    struct mig_context expected = call->context;
+    struct mig_context expected = ask->context;
     expected.has_node_key = true;
     memcpy(expected.node_key, context->node_key, MIG_KEY_LEN);
     return mig_context_format(&expected, out, MIG_CONTEXT_MAX + 1, len) == MIG_OK &&
@@ -182,97 +181,96 @@ static struct mig_result open_shares(const struct mig_peer *peer, const struct m
     size_t plain_len = 0;
     struct mig_secret *key = mig_secret_new(MIG_SEALING_KEY_LEN);
     struct mig_secret *plain = mig_secret_new(mig_sealed_capacity(reply->body_len) + 1);
-    result = verdict(result, MIG_OUTCOME_FAILED, "no locked memory");
+    result = verdict(result, MIG_UPSHOT_FAILED, "no locked memory");
     if (key == NULL || plain == NULL)
         goto out;
-    result = verdict(result, MIG_OUTCOME_BROKEN, "the node's ephemeral key is not usable");
+    result = verdict(result, MIG_UPSHOT_BROKEN, "the node's ephemeral key is not usable");
     if (mig_exchange(own, MIG_ROLE_SERVICE, context->node_key, MIG_BACKUP, text, text_len,
                      peer->operator_key, key) != MIG_OK)
         goto out;
-    result = verdict(result, MIG_OUTCOME_BROKEN, "the sealed shares do not open");
+    result = verdict(result, MIG_UPSHOT_BROKEN, "the sealed shares do not open");
     if (mig_container_open(key, reply->body, reply->body_len, plain, &plain_len) != MIG_OK)
         goto out;
     const char *wrong = decode_shares(plain, plain_len, keyset, shares);
-    result = wrong == NULL ? verdict(result, MIG_OUTCOME_OK, "ok")
-                           : verdict(result, MIG_OUTCOME_BROKEN, wrong);
+    result = wrong == NULL ? verdict(result, MIG_UPSHOT_OK, "ok")
+                           : verdict(result, MIG_UPSHOT_BROKEN, wrong);
 out:
     mig_secret_free(&plain);
     mig_secret_free(&key);
     return result;
 }
 
-struct mig_result mig_judge_fetch(const struct mig_peer *peer, const struct mig_call *call,
+struct mig_result mig_judge_fetch(const struct mig_peer *peer, const struct mig_ask *ask,
                                   const struct mig_ephemeral *own, const struct mig_keyset *keyset,
                                   const struct mig_reply *reply, uint64_t now,
                                   struct mig_secret *shares, char final[MIG_CONTEXT_MAX + 1])
 {
     struct mig_context context;
     size_t len = 0;
-    struct mig_result result = judge(peer, call, reply, now, MIG_SEALED_TYPE);
-    if (result.outcome == MIG_OUTCOME_OK && !final_context(call, reply, &context, final, &len))
-        result = verdict(result, MIG_OUTCOME_BROKEN, "the answer's context is not the request's");
-    if (result.outcome == MIG_OUTCOME_OK)
+    struct mig_result result = judge(peer, ask, reply, now, MIG_SEALED_TYPE);
+    if (result.upshot == MIG_UPSHOT_OK && !final_context(ask, reply, &context, final, &len))
+        result = verdict(result, MIG_UPSHOT_BROKEN, "the answer's context is not the request's");
+    if (result.upshot == MIG_UPSHOT_OK)
         result = open_shares(peer, own, &context, final, len, keyset, reply, result, shares);
-    if (result.outcome != MIG_OUTCOME_OK) {
+    if (result.upshot != MIG_UPSHOT_OK) {
         mig_secret_wipe(shares);
         mig_wipe(final, MIG_CONTEXT_MAX + 1);
     }
     return result;
 }
 
-static bool names_keyset(const struct mig_call *call, uint64_t epoch,
+static bool names_keyset(const struct mig_ask *ask, uint64_t epoch,
                          const uint8_t keyset[MIG_DIGEST_LEN])
 {
-    return epoch == call->context.epoch && mig_equal(keyset, call->context.keyset, MIG_DIGEST_LEN);
+    return epoch == ask->context.epoch && mig_equal(keyset, ask->context.keyset, MIG_DIGEST_LEN);
 }
 
-struct mig_result mig_judge_receipt(const struct mig_peer *peer, const struct mig_call *call,
+struct mig_result mig_judge_receipt(const struct mig_peer *peer, const struct mig_ask *ask,
                                     const struct mig_reply *reply, uint64_t now,
                                     struct mig_acknowledgement *out)
 {
     uint8_t hash[MIG_DIGEST_LEN];
     *out = (struct mig_acknowledgement){0};
-    struct mig_result result = judge(peer, call, reply, now, JSON_TYPE);
-    if (result.outcome != MIG_OUTCOME_OK)
+    struct mig_result result = judge(peer, ask, reply, now, JSON_TYPE);
+    if (result.upshot != MIG_UPSHOT_OK)
         return result;
-    mig_sha256(call->context_text, call->context_len, hash);
+    mig_sha256(ask->context_text, ask->context_len, hash);
     if (mig_acknowledgement_parse(reply->body, reply->body_len, out) == MIG_OK &&
-        names_keyset(call, out->epoch, out->keyset) &&
-        mig_equal(hash, out->context, MIG_DIGEST_LEN))
+        names_keyset(ask, out->epoch, out->keyset) && mig_equal(hash, out->context, MIG_DIGEST_LEN))
         return result;
     *out = (struct mig_acknowledgement){0};
-    return verdict(result, MIG_OUTCOME_BROKEN, "the node acknowledges another backup");
+    return verdict(result, MIG_UPSHOT_BROKEN, "the node acknowledges another backup");
 }
 
-struct mig_result mig_judge_offer(const struct mig_peer *peer, const struct mig_call *call,
+struct mig_result mig_judge_offer(const struct mig_peer *peer, const struct mig_ask *ask,
                                   const struct mig_reply *reply, uint64_t now,
                                   struct mig_offered *out)
 {
     *out = (struct mig_offered){0};
-    struct mig_result result = judge(peer, call, reply, now, JSON_TYPE);
-    if (result.outcome != MIG_OUTCOME_OK)
+    struct mig_result result = judge(peer, ask, reply, now, JSON_TYPE);
+    if (result.upshot != MIG_UPSHOT_OK)
         return result;
     if (mig_offered_parse(reply->body, reply->body_len, out) == MIG_OK &&
-        names_keyset(call, out->epoch, out->keyset) &&
-        (!out->has_receipt || names_keyset(call, out->receipt.epoch, out->receipt.keyset)))
+        names_keyset(ask, out->epoch, out->keyset) &&
+        (!out->has_receipt || names_keyset(ask, out->receipt.epoch, out->receipt.keyset)))
         return result;
     *out = (struct mig_offered){0};
-    return verdict(result, MIG_OUTCOME_BROKEN, "the offer is for another keyset or has no form");
+    return verdict(result, MIG_UPSHOT_BROKEN, "the offer is for another keyset or has no form");
 }
 
-struct mig_result mig_judge_upload(const struct mig_peer *peer, const struct mig_call *call,
+struct mig_result mig_judge_upload(const struct mig_peer *peer, const struct mig_ask *ask,
                                    size_t count, const struct mig_reply *reply, uint64_t now,
                                    struct mig_receipt *out)
 {
     *out = (struct mig_receipt){0};
-    struct mig_result result = judge(peer, call, reply, now, JSON_TYPE);
-    if (result.outcome != MIG_OUTCOME_OK)
+    struct mig_result result = judge(peer, ask, reply, now, JSON_TYPE);
+    if (result.upshot != MIG_UPSHOT_OK)
         return result;
     if (mig_receipt_parse(reply->body, reply->body_len, out) == MIG_OK &&
-        names_keyset(call, out->epoch, out->keyset) && out->shares == count) {
+        names_keyset(ask, out->epoch, out->keyset) && out->shares == count) {
         out->repeated = reply->status == 200;
         return result;
     }
     *out = (struct mig_receipt){0};
-    return verdict(result, MIG_OUTCOME_BROKEN, "the node's receipt is for something else");
+    return verdict(result, MIG_UPSHOT_BROKEN, "the node's receipt is for something else");
 }

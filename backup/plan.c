@@ -159,21 +159,21 @@ static uint64_t doubled(uint64_t first, unsigned times, uint64_t most)
 /* Milliseconds to wait after the n-th failure in a row (n >= 1). */
 static uint64_t pause_after(const struct mig_result *result, unsigned failures)
 {
-    switch (result->outcome) {
-    case MIG_OUTCOME_OK:
+    switch (result->upshot) {
+    case MIG_UPSHOT_OK:
         return MIG_DELIVERY_POLL_MS;
-    case MIG_OUTCOME_CANCELLED:
+    case MIG_UPSHOT_CANCELLED:
         return 0;
-    case MIG_OUTCOME_REFUSED:
-    case MIG_OUTCOME_BROKEN:
+    case MIG_UPSHOT_REFUSED:
+    case MIG_UPSHOT_BROKEN:
         return doubled(MIG_REFUSED_FIRST_MS, failures - 1, MIG_REFUSED_MAX_MS);
-    case MIG_OUTCOME_RETRY:
+    case MIG_UPSHOT_RETRY:
         /* The offer was consumed or replaced: ask for a new one now, but not for ever. */
         if (failures == 1 && strcmp(result->code, "offer_unknown") == 0)
             return 0;
         break;
-    case MIG_OUTCOME_NO_ANSWER:
-    case MIG_OUTCOME_FAILED:
+    case MIG_UPSHOT_NO_ANSWER:
+    case MIG_UPSHOT_FAILED:
         break;
     }
     return doubled(MIG_BACKOFF_FIRST_MS, failures - 1, MIG_BACKOFF_MAX_MS);
@@ -185,10 +185,10 @@ void mig_attempt_record(struct mig_attempt *attempt, const struct mig_target *ta
 {
     bool same = mig_target_is_equal(&attempt->target, target);
     unsigned failures = same ? attempt->failures : 0;
-    bool failed = result->outcome != MIG_OUTCOME_OK && result->outcome != MIG_OUTCOME_CANCELLED;
+    bool failed = result->upshot != MIG_UPSHOT_OK && result->upshot != MIG_UPSHOT_CANCELLED;
     if (failed && failures < UINT32_MAX)
         failures++;
-    if (result->outcome == MIG_OUTCOME_OK)
+    if (result->upshot == MIG_UPSHOT_OK)
         failures = 0;
     uint64_t ms = pause_after(result, failures);
     ms = ms - ms / 4 + ms / 2 * (random >> 16) / 0xffff;

@@ -14,7 +14,7 @@
 enum {
     LINE_MAX_LEN = 2048,
     URL_LEN = 700,
-    KEEP_EVERY_MS = 500, /* how often `keep` is asked without a wake */
+    ASK_EVERY_MS = 500, /* how often the fence is asked without a wake */
 };
 
 struct mig_transport {
@@ -146,17 +146,17 @@ static bool append_field(struct curl_slist **list, const struct mig_field *field
 }
 _Static_assert(MIG_SIG_FIELD_MAX + 100 < LINE_MAX_LEN, "a field fits a line");
 
-/* Exactly the call's fields; what libcurl would add by itself is taken out. */
-static struct curl_slist *header_list(const struct mig_call *call)
+/* Exactly the ask's fields; what libcurl would add by itself is taken out. */
+static struct curl_slist *header_list(const struct mig_ask *ask)
 {
     const char *const own[] = {
-        "Accept:", "User-Agent:", call->body != NULL ? "Expect: 100-continue" : "Content-Type:"};
+        "Accept:", "User-Agent:", ask->body != NULL ? "Expect: 100-continue" : "Content-Type:"};
     struct curl_slist *list = NULL;
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (!append(&list, own[i]))
             return NULL;
-    for (size_t i = 0; i < call->message.field_count; i++)
-        if (!append_field(&list, &call->message.fields[i]))
+    for (size_t i = 0; i < ask->message.field_count; i++)
+        if (!append_field(&list, &ask->message.fields[i]))
             return NULL;
     return list;
 }
@@ -165,7 +165,7 @@ static bool set_limits(CURL *easy)
 {
     return curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-           /* One connection per call: no reuse under another pin, no silent second sending. */
+           /* One connection per ask: no reuse under another pin, no silent second sending. */
            curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
@@ -191,17 +191,17 @@ static bool set_tls(CURL *easy, const struct mig_route *route, const char *pin)
            curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L) == CURLE_OK;
 }
 
-static bool set_request(CURL *easy, const struct mig_call *call)
+static bool set_request(CURL *easy, const struct mig_ask *ask)
 {
     char method[8];
-    (void)snprintf(method, sizeof method, "%.*s", (int)call->message.method.len,
-                   call->message.method.at);
+    (void)snprintf(method, sizeof method, "%.*s", (int)ask->message.method.len,
+                   ask->message.method.at);
     if (strcmp(method, "GET") == 0)
         return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
-    const char *body = call->body != NULL ? (const char *)call->body : "";
+    const char *body = ask->body != NULL ? (const char *)ask->body : "";
     return curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)call->body_len) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)ask->body_len) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method) == CURLE_OK;
 }
 
@@ -213,17 +213,17 @@ static bool set_callbacks(CURL *easy, struct transfer *t)
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, t) == CURLE_OK;
 }
 
-static enum mig_err prepare(CURL *easy, const struct mig_route *route, const struct mig_call *call,
+static enum mig_err prepare(CURL *easy, const struct mig_route *route, const struct mig_ask *ask,
                             struct curl_slist *headers, struct transfer *t)
 {
     char url[URL_LEN], pin[80];
-    int used = snprintf(url, sizeof url, "%s%.*s", route->url, (int)call->message.target.len,
-                        call->message.target.at);
+    int used = snprintf(url, sizeof url, "%s%.*s", route->url, (int)ask->message.target.len,
+                        ask->message.target.at);
     if (used < 0 || used >= URL_LEN || format_pin(route->pin, pin, sizeof pin) != MIG_OK)
         return MIG_ERR_BUG;
     curl_easy_reset(easy);
     bool set = curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK && set_limits(easy) &&
-               set_tls(easy, route, pin) && set_request(easy, call) && set_callbacks(easy, t) &&
+               set_tls(easy, route, pin) && set_request(easy, ask) && set_callbacks(easy, t) &&
                curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
     return set ? MIG_OK : MIG_ERR_NOMEM;
 }
@@ -239,16 +239,16 @@ static bool is_done(CURLM *multi, CURLcode *code)
     return false;
 }
 
-static enum mig_err drive(CURLM *multi, const struct mig_keep *keep, CURLcode *code)
+static enum mig_err drive(CURLM *multi, const struct mig_fence *fence, CURLcode *code)
 {
     for (int running = 1;;) {
-        if (keep != NULL && !keep->going(keep->ctx))
+        if (fence != NULL && !fence->holds(fence->ctx))
             return MIG_ERR_CANCELLED;
         if (curl_multi_perform(multi, &running) != CURLM_OK)
             return MIG_ERR_BUG;
         if (is_done(multi, code))
             return MIG_OK;
-        if (running == 0 || curl_multi_poll(multi, NULL, 0, KEEP_EVERY_MS, NULL) != CURLM_OK)
+        if (running == 0 || curl_multi_poll(multi, NULL, 0, ASK_EVERY_MS, NULL) != CURLM_OK)
             return MIG_ERR_BUG;
     }
 }
@@ -293,23 +293,23 @@ static enum mig_err judge_code(CURLcode code, const struct transfer *t, const ch
 }
 
 enum mig_err mig_transport_send(struct mig_transport *transport, const struct mig_route *route,
-                                const struct mig_call *call, const struct mig_keep *keep,
+                                const struct mig_ask *ask, const struct mig_fence *fence,
                                 struct mig_reply *reply, const char **why)
 {
     struct transfer t = {.reply = reply, .err = MIG_OK};
     CURLcode code = CURLE_OK;
     mig_reply_clear(reply);
     *why = "out of memory";
-    struct curl_slist *headers = header_list(call);
+    struct curl_slist *headers = header_list(ask);
     if (headers == NULL)
         return MIG_ERR_NOMEM;
-    enum mig_err err = prepare(transport->easy, route, call, headers, &t);
+    enum mig_err err = prepare(transport->easy, route, ask, headers, &t);
     if (err == MIG_OK && curl_multi_add_handle(transport->multi, transport->easy) != CURLM_OK)
         err = MIG_ERR_NOMEM;
     if (err != MIG_OK)
         goto out;
     *why = "given up: what allowed it changed";
-    err = drive(transport->multi, keep, &code);
+    err = drive(transport->multi, fence, &code);
     (void)curl_multi_remove_handle(transport->multi, transport->easy);
     if (err == MIG_OK)
         err = judge_code(code, &t, why);

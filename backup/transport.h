@@ -2,12 +2,12 @@
 #ifndef MIG_BACKUP_TRANSPORT_H
 #define MIG_BACKUP_TRANSPORT_H
 /*
- * Carries one call at a time to a node over libcurl and brings back exactly
+ * Carries one request at a time to a node over libcurl and brings back exactly
  * what it answered. https pins the node's own ed25519 key, which the contract
  * names, so no authority is asked; plain http goes to loopback only unless
  * asked for. No redirects, no proxies, no other protocols, everything bounded.
  */
-#include "backup/call.h"
+#include "backup/ask.h"
 #include "backup/http_reply.h"
 
 enum { MIG_TRANSPORT_TIMEOUT_MS = 30000, MIG_TRANSPORT_CONNECT_MS = 10000 };
@@ -26,26 +26,21 @@ struct mig_route {
 enum mig_err mig_route_init(const char *url, const uint8_t node[MIG_KEY_LEN], bool plain_anywhere,
                             struct mig_route *out, const char **why) MIG_MUST_USE;
 
-/* Asked while a transfer runs, on the calling thread: false abandons it. */
-struct mig_keep {
-    bool (*going)(void *ctx);
-    void *ctx;
-};
-
 enum mig_err mig_transport_new(struct mig_transport **out) MIG_MUST_USE;
 void mig_transport_free(struct mig_transport **transport);
 
-/* Sends and receives; *reply is cleared first and the caller's to clear. `keep`
- * may be NULL. MIG_ERR_RETRY: unreachable, timed out, cut. MIG_ERR_DENIED: the
- * server's key is not the pinned one. MIG_ERR_MALFORMED: not an answer of HTTP
- * within our limits. MIG_ERR_CANCELLED: `keep` said so. *why: a static sentence. */
+/* Sends and receives; *reply is cleared first and the caller's to clear. While
+ * it runs, `fence` (may be NULL) is asked on this thread, at least twice a
+ * second: when it does not hold, the transfer is abandoned. MIG_ERR_RETRY: unreachable, timed out,
+ * cut. MIG_ERR_DENIED: the server's key is not the pinned one. MIG_ERR_MALFORMED: not an answer of
+ * HTTP within our limits. MIG_ERR_CANCELLED: the fence fell. *why: a static sentence. */
 enum mig_err mig_transport_send(struct mig_transport *transport, const struct mig_route *route,
-                                const struct mig_call *call, const struct mig_keep *keep,
+                                const struct mig_ask *ask, const struct mig_fence *fence,
                                 struct mig_reply *reply, const char **why) MIG_MUST_USE;
 
 /* Sleeps up to `ms`, until a wake, or until `fd` (unless -1) is readable. */
 void mig_transport_wait(struct mig_transport *transport, int fd, uint64_t ms);
-/* Ends a wait, or makes a running send ask `keep` now. Any thread. */
+/* Ends a wait, or makes a running send ask its fence now. Any thread. */
 void mig_transport_wake(struct mig_transport *transport);
 
 #endif

@@ -17,13 +17,13 @@
 #define ACCOUNT "alice.near"
 #define CONTRACT "v1.signer"
 
-/* One call of the service and what a node made of it. */
+/* One ask of the service and what a node made of it. */
 struct talk {
     struct rig rig;
     struct mig_peer peer;
     struct mig_keyset keyset;
     struct mig_ephemeral own;
-    struct mig_call call;
+    struct mig_ask ask;
     struct mig_reply reply;
     struct mig_secret *shares;
     char final[MIG_CONTEXT_MAX + 1];
@@ -56,7 +56,7 @@ static void start(struct talk *t)
 
 static void end(struct talk *t)
 {
-    mig_call_clear(&t->call);
+    mig_ask_clear(&t->ask);
     mig_reply_clear(&t->reply);
     mig_ephemeral_clear(&t->own);
     mig_keyset_clear(&t->keyset);
@@ -86,16 +86,16 @@ static void receive(struct talk *t, unsigned status, const struct mig_field *fie
     CU_ASSERT_EQUAL(mig_reply_body(&t->reply, body, body_len), MIG_OK);
 }
 
-/* Hands the call to the real handlers. */
+/* Hands the ask to the real handlers. */
 static void ask_honest_node(struct talk *t)
 {
     struct mig_exchange *x = NULL;
-    int64_t length = t->call.body != NULL               ? (int64_t)t->call.body_len
-                     : t->call.kind == MIG_CALL_RECEIPT ? 0
-                                                        : -1;
-    if (mig_exchange_begin(t->rig.service, &t->call.message, length, &t->rig.peer, &x) ==
+    int64_t length = t->ask.body != NULL              ? (int64_t)t->ask.body_len
+                     : t->ask.kind == MIG_ASK_RECEIPT ? 0
+                                                      : -1;
+    if (mig_exchange_begin(t->rig.service, &t->ask.message, length, &t->rig.peer, &x) ==
         MIG_STEP_BODY) {
-        mig_exchange_body(x, t->call.body, t->call.body_len);
+        mig_exchange_body(x, t->ask.body, t->ask.body_len);
         mig_exchange_finish(x);
     }
     const struct mig_response *r = mig_exchange_response(x);
@@ -111,7 +111,7 @@ struct forged {
     size_t body_len;
     const struct mig_identity *key;
     const char *nonce;                 /* NULL: the request's */
-    const struct mig_message *request; /* NULL: the call's */
+    const struct mig_message *request; /* NULL: the ask's */
     const void *digest_of;             /* NULL: of the body */
 };
 
@@ -126,7 +126,7 @@ static void forge(struct talk *t, const struct forged *f)
     struct mig_signature_fields signature;
     char digest_text[MIG_DIGEST_FIELD_LEN];
     uint8_t digest[MIG_DIGEST_LEN];
-    const char *nonce = f->nonce != NULL ? f->nonce : t->call.nonce;
+    const char *nonce = f->nonce != NULL ? f->nonce : t->ask.nonce;
     size_t n = 0;
     mig_sha256(f->digest_of != NULL ? f->digest_of : f->body, f->body_len, digest);
     mig_digest_field_format(digest, digest_text);
@@ -137,7 +137,7 @@ static void forge(struct talk *t, const struct forged *f)
     if (f->retry_after != NULL)
         fields[n++] = field("Retry-After", f->retry_after);
     struct mig_message message = {.status = f->status, .fields = fields, .field_count = n};
-    message.request = f->request != NULL ? f->request : &t->call.message;
+    message.request = f->request != NULL ? f->request : &t->ask.message;
     if (f->key != NULL) {
         CU_ASSERT_EQUAL(mig_response_sign(&message, f->key, (struct mig_text){nonce, strlen(nonce)},
                                           t->now, &signature),
@@ -160,29 +160,29 @@ static void forge_json(struct talk *t, unsigned status, const char *json)
 
 static void call_fetch(struct talk *t)
 {
-    mig_call_clear(&t->call);
-    CU_ASSERT_EQUAL_FATAL(mig_call_fetch(&t->peer, &t->keyset, &t->own, NULL, t->now, &t->call),
+    mig_ask_clear(&t->ask);
+    CU_ASSERT_EQUAL_FATAL(mig_ask_fetch(&t->peer, &t->keyset, &t->own, NULL, t->now, &t->ask),
                           MIG_OK);
 }
 
 static struct mig_result judge_fetch(struct talk *t)
 {
     memset(t->shares->bytes, 0xaa, t->shares->len);
-    struct mig_result r = mig_judge_fetch(&t->peer, &t->call, &t->own, &t->keyset, &t->reply,
-                                          t->now, t->shares, t->final);
+    struct mig_result r = mig_judge_fetch(&t->peer, &t->ask, &t->own, &t->keyset, &t->reply, t->now,
+                                          t->shares, t->final);
     /* Nothing is left of an answer that is not good. */
     bool empty = true;
     for (size_t i = 0; i < t->shares->len; i++)
         empty = empty && t->shares->bytes[i] == 0;
-    CU_ASSERT_EQUAL(empty, r.outcome != MIG_OUTCOME_OK);
-    CU_ASSERT_EQUAL(t->final[0] == '\0', r.outcome != MIG_OUTCOME_OK);
+    CU_ASSERT_EQUAL(empty, r.upshot != MIG_UPSHOT_OK);
+    CU_ASSERT_EQUAL(t->final[0] == '\0', r.upshot != MIG_UPSHOT_OK);
     CU_ASSERT_PTR_NOT_NULL(r.why);
     return r;
 }
 
-static enum mig_outcome fetched(struct talk *t)
+static enum mig_upshot fetched(struct talk *t)
 {
-    return judge_fetch(t).outcome;
+    return judge_fetch(t).upshot;
 }
 
 /* Seals like a node: `plain` to this client key under this final context. */
@@ -204,7 +204,7 @@ static void forge_fetch(struct talk *t, const struct mig_keyset *keyset, const u
 {
     static uint8_t sealed[MIG_SEALED_MAX];
     struct mig_ephemeral node = {0};
-    struct mig_context context = t->call.context;
+    struct mig_context context = t->ask.context;
     char final[MIG_CONTEXT_MAX + 1];
     size_t len = 0;
     struct mig_secret *encoded = mig_secret_new(mig_shares_plain_len(keyset));
@@ -238,15 +238,15 @@ static void fetches_acknowledges_and_knows_again(void)
     start(&t);
     call_fetch(&t);
     ask_honest_node(&t);
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_OK);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_OK);
     CU_ASSERT_TRUE(mig_equal(t.shares->bytes, t.rig.shares, t.shares->len));
 
     struct mig_acknowledgement ack;
-    mig_call_clear(&t.call);
-    CU_ASSERT_EQUAL_FATAL(mig_call_receipt(&t.peer, t.final, t.now, &t.call), MIG_OK);
+    mig_ask_clear(&t.ask);
+    CU_ASSERT_EQUAL_FATAL(mig_ask_receipt(&t.peer, t.final, t.now, &t.ask), MIG_OK);
     ask_honest_node(&t);
-    struct mig_result r = mig_judge_receipt(&t.peer, &t.call, &t.reply, t.now, &ack);
-    CU_ASSERT_EQUAL(r.outcome, MIG_OUTCOME_OK);
+    struct mig_result r = mig_judge_receipt(&t.peer, &t.ask, &t.reply, t.now, &ack);
+    CU_ASSERT_EQUAL(r.upshot, MIG_UPSHOT_OK);
     CU_ASSERT_TRUE(ack.known);
     CU_ASSERT_EQUAL(ack.epoch, t.keyset.epoch);
     end(&t);
@@ -257,37 +257,37 @@ static void fetches_with_an_operator_key(void)
     struct talk t;
     open_talk(&t, &(struct rig_options){.with_operator_key = true});
     call_fetch(&t);
-    CU_ASSERT_TRUE(t.call.context.has_operator_tag);
+    CU_ASSERT_TRUE(t.ask.context.has_operator_tag);
     ask_honest_node(&t);
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_OK);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_OK);
 
     /* Without it the node says so, and that this will not change by itself. */
     t.peer.operator_key = NULL;
     call_fetch(&t);
     ask_honest_node(&t);
     struct mig_result r = judge_fetch(&t);
-    CU_ASSERT_EQUAL(r.outcome, MIG_OUTCOME_REFUSED);
+    CU_ASSERT_EQUAL(r.upshot, MIG_UPSHOT_REFUSED);
     CU_ASSERT_STRING_EQUAL(r.code, "operator_key");
     end(&t);
 }
 
 static struct mig_result judge_offer(struct talk *t, struct mig_offered *offer)
 {
-    return mig_judge_offer(&t->peer, &t->call, &t->reply, t->now, offer);
+    return mig_judge_offer(&t->peer, &t->ask, &t->reply, t->now, offer);
 }
 
 static void call_offer(struct talk *t)
 {
-    mig_call_clear(&t->call);
-    CU_ASSERT_EQUAL_FATAL(mig_call_offer(&t->peer, &t->keyset, t->now, &t->call), MIG_OK);
+    mig_ask_clear(&t->ask);
+    CU_ASSERT_EQUAL_FATAL(mig_ask_offer(&t->peer, &t->keyset, t->now, &t->ask), MIG_OK);
 }
 
 static void call_upload(struct talk *t, const uint8_t node_key[MIG_KEY_LEN])
 {
-    mig_call_clear(&t->call);
+    mig_ask_clear(&t->ask);
     memcpy(t->shares->bytes, t->rig.shares, t->shares->len);
     CU_ASSERT_EQUAL_FATAL(
-        mig_call_upload(&t->peer, &t->keyset, t->shares, &t->own, node_key, t->now, &t->call),
+        mig_ask_upload(&t->peer, &t->keyset, t->shares, &t->own, node_key, t->now, &t->ask),
         MIG_OK);
 }
 
@@ -299,15 +299,15 @@ static void delivers_to_a_destination(void)
     open_talk(&t, &(struct rig_options){.is_destination = true});
     call_offer(&t);
     ask_honest_node(&t);
-    CU_ASSERT_EQUAL_FATAL(judge_offer(&t, &offer).outcome, MIG_OUTCOME_OK);
+    CU_ASSERT_EQUAL_FATAL(judge_offer(&t, &offer).upshot, MIG_UPSHOT_OK);
     CU_ASSERT_EQUAL(offer.job, MIG_JOB_WAITING);
     CU_ASSERT_TRUE(offer.has_node_key);
 
     call_upload(&t, offer.node_key);
     ask_honest_node(&t);
     struct mig_result r =
-        mig_judge_upload(&t.peer, &t.call, t.keyset.count, &t.reply, t.now, &receipt);
-    CU_ASSERT_EQUAL(r.outcome, MIG_OUTCOME_OK);
+        mig_judge_upload(&t.peer, &t.ask, t.keyset.count, &t.reply, t.now, &receipt);
+    CU_ASSERT_EQUAL(r.upshot, MIG_UPSHOT_OK);
     CU_ASSERT_EQUAL(r.status, 201);
     CU_ASSERT_EQUAL(receipt.shares, t.keyset.count);
     CU_ASSERT_TRUE(mig_equal(t.rig.imported, t.rig.shares, t.shares->len));
@@ -315,8 +315,8 @@ static void delivers_to_a_destination(void)
     /* The offer is spent: another upload is told to ask again. */
     call_upload(&t, offer.node_key);
     ask_honest_node(&t);
-    r = mig_judge_upload(&t.peer, &t.call, t.keyset.count, &t.reply, t.now, &receipt);
-    CU_ASSERT_EQUAL(r.outcome, MIG_OUTCOME_RETRY);
+    r = mig_judge_upload(&t.peer, &t.ask, t.keyset.count, &t.reply, t.now, &receipt);
+    CU_ASSERT_EQUAL(r.upshot, MIG_UPSHOT_RETRY);
     CU_ASSERT_STRING_EQUAL(r.code, "offer_unknown");
     end(&t);
 }
@@ -332,7 +332,7 @@ static void learns_what_an_honest_node_refuses(void)
     call_fetch(&t);
     ask_honest_node(&t);
     struct mig_result r = judge_fetch(&t);
-    CU_ASSERT_EQUAL(r.outcome, MIG_OUTCOME_RETRY);
+    CU_ASSERT_EQUAL(r.upshot, MIG_UPSHOT_RETRY);
     CU_ASSERT_EQUAL(r.status, 503);
     CU_ASSERT_STRING_EQUAL(r.code, "not_running");
 
@@ -342,8 +342,8 @@ static void learns_what_an_honest_node_refuses(void)
     call_offer(&t);
     ask_honest_node(&t);
     r = judge_offer(&t, &offer);
-    CU_ASSERT_NOT_EQUAL(r.outcome, MIG_OUTCOME_BROKEN);
-    CU_ASSERT_NOT_EQUAL(r.outcome, MIG_OUTCOME_NO_ANSWER);
+    CU_ASSERT_NOT_EQUAL(r.upshot, MIG_UPSHOT_BROKEN);
+    CU_ASSERT_NOT_EQUAL(r.upshot, MIG_UPSHOT_NO_ANSWER);
     end(&t);
 }
 
@@ -355,7 +355,7 @@ static void an_unregistered_key_gets_no_answer(void)
     call_fetch(&t);
     ask_honest_node(&t);
     struct mig_result r = judge_fetch(&t);
-    CU_ASSERT_EQUAL(r.outcome, MIG_OUTCOME_NO_ANSWER);
+    CU_ASSERT_EQUAL(r.upshot, MIG_UPSHOT_NO_ANSWER);
     CU_ASSERT_EQUAL(r.status, 401);
     CU_ASSERT_STRING_EQUAL(r.code, "");
     end(&t);
@@ -369,7 +369,7 @@ static void accepts_its_own_forgery_as_a_control(void)
     start(&t);
     call_fetch(&t);
     forge_fetch(&t, &t.keyset, NULL, 0);
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_OK);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_OK);
     end(&t);
 }
 
@@ -388,13 +388,13 @@ static void an_unsigned_answer_is_no_answer(void)
                                    .body_len = strlen(gone),
                                    .retry_after = "86400"});
         struct mig_result r = judge_fetch(&t);
-        CU_ASSERT_EQUAL(r.outcome, MIG_OUTCOME_NO_ANSWER);
+        CU_ASSERT_EQUAL(r.upshot, MIG_UPSHOT_NO_ANSWER);
         CU_ASSERT_EQUAL(r.status, statuses[i]);
         CU_ASSERT_STRING_EQUAL(r.code, "");
         CU_ASSERT_EQUAL(r.retry_after, MIG_WAIT_MAX);
     }
     mig_reply_clear(&t.reply);
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_NO_ANSWER);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_NO_ANSWER);
     end(&t);
 }
 
@@ -408,7 +408,7 @@ static void rejects_signatures_by_another_key(void)
                                .body = "x",
                                .body_len = 1,
                                .key = t.rig.other});
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_NO_ANSWER);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_NO_ANSWER);
     end(&t);
 }
 
@@ -423,7 +423,7 @@ static void rejects_another_nonce(void)
                                .body_len = 1,
                                .key = t.rig.node,
                                .nonce = "AAAAAAAAAAAAAAAAAAAAAA"});
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_NO_ANSWER);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_NO_ANSWER);
     end(&t);
 }
 
@@ -435,10 +435,10 @@ static void rejects_an_answer_to_another_request(void)
     call_fetch(&t);
     forge_fetch(&t, &t.keyset, NULL, 0);
     call_fetch(&t);
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_NO_ANSWER);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_NO_ANSWER);
 
     /* The same nonce, but signed to another resource. */
-    struct mig_message other = t.call.message;
+    struct mig_message other = t.ask.message;
     other.target = MIG_TEXT("/shares_recover");
     forge(&t, &(struct forged){.status = 200,
                                .type = MIG_SEALED_TYPE,
@@ -446,7 +446,7 @@ static void rejects_an_answer_to_another_request(void)
                                .body_len = 1,
                                .key = t.rig.node,
                                .request = &other});
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_NO_ANSWER);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_NO_ANSWER);
     end(&t);
 }
 
@@ -461,15 +461,15 @@ static void rejects_a_swapped_body(void)
                                .body_len = 2,
                                .digest_of = "yx",
                                .key = t.rig.node});
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_NO_ANSWER);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_NO_ANSWER);
 
     /* A good answer, cut or extended on the way. */
     forge_fetch(&t, &t.keyset, NULL, 0);
     t.reply.body_len--;
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_NO_ANSWER);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_NO_ANSWER);
     t.reply.body_len++;
     CU_ASSERT_EQUAL(mig_reply_body(&t.reply, "", 1), MIG_OK);
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_NO_ANSWER);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_NO_ANSWER);
     end(&t);
 }
 
@@ -480,7 +480,7 @@ static void rejects_another_status_than_the_signed_one(void)
     call_fetch(&t);
     forge_fetch(&t, &t.keyset, NULL, 0);
     t.reply.status = 201;
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_NO_ANSWER);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_NO_ANSWER);
     end(&t);
 }
 
@@ -504,12 +504,12 @@ static void compares_the_context_before_any_key_exchange(void)
     const char *why = "the answer's context is not the request's";
     forge_with_context(&t, NULL);
     CU_ASSERT_STRING_EQUAL(judge_fetch(&t).why, why);
-    forge_with_context(&t, t.call.context_text); /* without node-key */
+    forge_with_context(&t, t.ask.context_text); /* without node-key */
     CU_ASSERT_STRING_EQUAL(judge_fetch(&t).why, why);
     forge_with_context(&t, "rubbish");
     CU_ASSERT_STRING_EQUAL(judge_fetch(&t).why, why);
 
-    struct mig_context c = t.call.context;
+    struct mig_context c = t.ask.context;
     c.has_node_key = true;
     memcpy(c.node_key, t.own.public_key, MIG_KEY_LEN);
     c.epoch++;
@@ -521,7 +521,7 @@ static void compares_the_context_before_any_key_exchange(void)
     CU_ASSERT_EQUAL(mig_context_format(&c, text, sizeof text, &len), MIG_OK);
     forge_with_context(&t, text);
     CU_ASSERT_STRING_EQUAL(judge_fetch(&t).why, why);
-    CU_ASSERT_EQUAL(judge_fetch(&t).outcome, MIG_OUTCOME_BROKEN);
+    CU_ASSERT_EQUAL(judge_fetch(&t).upshot, MIG_UPSHOT_BROKEN);
     c.client_key[0] ^= 1;
     CU_ASSERT_EQUAL(mig_context_format(&c, text, sizeof text, &len), MIG_OK);
     forge_with_context(&t, text); /* the right one: the body is what is wrong now */
@@ -536,7 +536,7 @@ static void rejects_a_node_key_of_low_order(void)
     size_t len;
     start(&t);
     call_fetch(&t);
-    struct mig_context c = t.call.context;
+    struct mig_context c = t.ask.context;
     c.has_node_key = true; /* all zero */
     CU_ASSERT_EQUAL(mig_context_format(&c, text, sizeof text, &len), MIG_OK);
     forge_with_context(&t, text);
@@ -568,7 +568,7 @@ static void rejects_shares_of_another_attempt_key_or_set(void)
     forge_fetch(&t, &other, NULL, 0);
     CU_ASSERT_STRING_EQUAL(judge_fetch(&t).why,
                            "the shares are for other public keys than the contract's");
-    CU_ASSERT_EQUAL(judge_fetch(&t).outcome, MIG_OUTCOME_BROKEN);
+    CU_ASSERT_EQUAL(judge_fetch(&t).upshot, MIG_UPSHOT_BROKEN);
     mig_keyset_clear(&other);
     end(&t);
 }
@@ -585,15 +585,15 @@ static void rejects_zero_shares_and_rubbish_inside_the_seal(void)
         mig_shares_encode(&t.keyset, (const uint8_t(*)[MIG_SHARE_LEN])t.rig.shares, plain, &len),
         MIG_OK);
     forge_fetch(&t, &t.keyset, plain->bytes, len);
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_OK);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_OK);
     memset(plain->bytes + len - MIG_SHARE_LEN, 0, MIG_SHARE_LEN);
     forge_fetch(&t, &t.keyset, plain->bytes, len);
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_BROKEN);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_BROKEN);
     mig_secret_free(&plain);
     forge_fetch(&t, &t.keyset, zeros, 0);
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_BROKEN);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_BROKEN);
     forge_fetch(&t, &t.keyset, zeros, sizeof zeros);
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_BROKEN);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_BROKEN);
     end(&t);
 }
 
@@ -606,7 +606,7 @@ static void rejects_success_of_the_wrong_type_or_status(void)
     CU_ASSERT_STRING_EQUAL(judge_fetch(&t).why, "a signed answer of the wrong type");
     forge(&t,
           &(struct forged){.status = 200, .type = MIG_SEALED_TYPE, .body = "", .key = t.rig.node});
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_BROKEN);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_BROKEN);
     static const unsigned statuses[] = {201, 204, 206, 301, 304};
     for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
         forge(&t, &(struct forged){.status = statuses[i],
@@ -625,9 +625,9 @@ static void reads_signed_problems_and_refuses_shapeless_ones(void)
     start(&t);
     call_fetch(&t);
     forge_json(&t, 503, "{\"status\":503,\"code\":\"shares_missing\",\"retryable\":false}");
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_REFUSED);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_REFUSED);
     forge_json(&t, 503, "{\"status\":503,\"code\":\"stale_view\",\"retryable\":true,\"more\":1}");
-    CU_ASSERT_EQUAL(fetched(&t), MIG_OUTCOME_RETRY);
+    CU_ASSERT_EQUAL(fetched(&t), MIG_UPSHOT_RETRY);
     static const char *const bad[] = {
         "",
         "[]",
@@ -646,7 +646,7 @@ static void reads_signed_problems_and_refuses_shapeless_ones(void)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         forge_json(&t, 503, bad[i]);
         struct mig_result r = judge_fetch(&t);
-        CU_ASSERT_EQUAL(r.outcome, MIG_OUTCOME_BROKEN);
+        CU_ASSERT_EQUAL(r.upshot, MIG_UPSHOT_BROKEN);
         CU_ASSERT_STRING_EQUAL(r.code, "");
     }
     end(&t);
@@ -656,8 +656,8 @@ static char *json_text(const struct talk *t, const char *format, uint64_t epoch)
 {
     static char text[1024];
     char keyset[MIG_BASE64_LEN(MIG_DIGEST_LEN)];
-    CU_ASSERT_EQUAL(
-        mig_base64_encode(t->call.context.keyset, MIG_DIGEST_LEN, keyset, sizeof keyset), MIG_OK);
+    CU_ASSERT_EQUAL(mig_base64_encode(t->ask.context.keyset, MIG_DIGEST_LEN, keyset, sizeof keyset),
+                    MIG_OK);
     size_t used = 0;
     for (const char *p = format; *p != '\0' && used < sizeof text - 80; p++) {
         if (*p == '@')
@@ -690,10 +690,10 @@ static void refuses_offers_that_contradict_themselves(void)
         OFFER("imported", "\"" ZERO64 "\"", RECEIPT("2")), OFFER("done", "null", RECEIPT("2"))};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         forge_json(&t, 200, json_text(&t, good[i], epoch));
-        CU_ASSERT_EQUAL(judge_offer(&t, &offer).outcome, MIG_OUTCOME_OK);
+        CU_ASSERT_EQUAL(judge_offer(&t, &offer).upshot, MIG_UPSHOT_OK);
         CU_ASSERT_EQUAL(offer.job, MIG_JOB_WAITING + i);
         forge_json(&t, 200, json_text(&t, good[i], epoch + 1));
-        CU_ASSERT_EQUAL(judge_offer(&t, &offer).outcome, MIG_OUTCOME_BROKEN);
+        CU_ASSERT_EQUAL(judge_offer(&t, &offer).upshot, MIG_UPSHOT_BROKEN);
         CU_ASSERT_EQUAL(offer.job, MIG_JOB_NONE);
     }
     static const char *const bad[] = {
@@ -717,7 +717,7 @@ static void refuses_offers_that_contradict_themselves(void)
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         forge_json(&t, 200, json_text(&t, bad[i], epoch));
-        CU_ASSERT_EQUAL(judge_offer(&t, &offer).outcome, MIG_OUTCOME_BROKEN);
+        CU_ASSERT_EQUAL(judge_offer(&t, &offer).upshot, MIG_UPSHOT_BROKEN);
     }
     end(&t);
 }
@@ -730,20 +730,20 @@ static void refuses_receipts_for_something_else(void)
     call_upload(&t, t.own.public_key);
     uint64_t epoch = t.keyset.epoch;
     forge_json(&t, 201, json_text(&t, RECEIPT("2"), epoch));
-    CU_ASSERT_EQUAL(mig_judge_upload(&t.peer, &t.call, 2, &t.reply, t.now, &receipt).outcome,
-                    MIG_OUTCOME_OK);
+    CU_ASSERT_EQUAL(mig_judge_upload(&t.peer, &t.ask, 2, &t.reply, t.now, &receipt).upshot,
+                    MIG_UPSHOT_OK);
     CU_ASSERT_FALSE(receipt.repeated);
     forge_json(&t, 200, json_text(&t, RECEIPT("2"), epoch));
-    CU_ASSERT_EQUAL(mig_judge_upload(&t.peer, &t.call, 2, &t.reply, t.now, &receipt).outcome,
-                    MIG_OUTCOME_OK);
+    CU_ASSERT_EQUAL(mig_judge_upload(&t.peer, &t.ask, 2, &t.reply, t.now, &receipt).upshot,
+                    MIG_UPSHOT_OK);
     CU_ASSERT_TRUE(receipt.repeated);
     static const char *const bad[] = {RECEIPT("1"), RECEIPT("3"), "{}",
                                       "{\"epoch\":\"@\",\"keyset\":\"" ZERO64
                                       "\",\"shares\":2,\"imported_at\":5}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         forge_json(&t, 201, json_text(&t, bad[i], epoch));
-        CU_ASSERT_EQUAL(mig_judge_upload(&t.peer, &t.call, 2, &t.reply, t.now, &receipt).outcome,
-                        MIG_OUTCOME_BROKEN);
+        CU_ASSERT_EQUAL(mig_judge_upload(&t.peer, &t.ask, 2, &t.reply, t.now, &receipt).upshot,
+                        MIG_UPSHOT_BROKEN);
         CU_ASSERT_EQUAL(receipt.shares, 0);
     }
     end(&t);
@@ -758,9 +758,9 @@ static void refuses_acknowledgements_of_another_backup(void)
     start(&t);
     call_fetch(&t);
     forge_fetch(&t, &t.keyset, NULL, 0);
-    CU_ASSERT_EQUAL_FATAL(fetched(&t), MIG_OUTCOME_OK);
-    mig_call_clear(&t.call);
-    CU_ASSERT_EQUAL_FATAL(mig_call_receipt(&t.peer, t.final, t.now, &t.call), MIG_OK);
+    CU_ASSERT_EQUAL_FATAL(fetched(&t), MIG_UPSHOT_OK);
+    mig_ask_clear(&t.ask);
+    CU_ASSERT_EQUAL_FATAL(mig_ask_receipt(&t.peer, t.final, t.now, &t.ask), MIG_OK);
     for (int wrong = 0; wrong <= 1; wrong++) {
         mig_sha256(t.final, strlen(t.final) - (size_t)wrong, digest);
         CU_ASSERT_EQUAL(mig_base64_encode(digest, sizeof digest, hash, sizeof hash), MIG_OK);
@@ -769,8 +769,8 @@ static void refuses_acknowledgements_of_another_backup(void)
                        "\"known\":false}",
                        hash);
         forge_json(&t, 200, json_text(&t, json, t.keyset.epoch));
-        CU_ASSERT_EQUAL(mig_judge_receipt(&t.peer, &t.call, &t.reply, t.now, &ack).outcome,
-                        wrong ? MIG_OUTCOME_BROKEN : MIG_OUTCOME_OK);
+        CU_ASSERT_EQUAL(mig_judge_receipt(&t.peer, &t.ask, &t.reply, t.now, &ack).upshot,
+                        wrong ? MIG_UPSHOT_BROKEN : MIG_UPSHOT_OK);
         CU_ASSERT_EQUAL(ack.recorded_at, wrong ? 0 : 7);
     }
     end(&t);

@@ -204,12 +204,12 @@ static void a_target_is_all_of_node_keyset_record_and_address(void)
 }
 
 /* Milliseconds until the next try after so many such results in a row. */
-static uint64_t pause_ms(enum mig_outcome outcome, const char *code, uint32_t retry_after,
+static uint64_t pause_ms(enum mig_upshot upshot, const char *code, uint32_t retry_after,
                          unsigned times, uint32_t random)
 {
     const struct mig_target target = {.task = MIG_TASK_DELIVER};
     struct mig_attempt attempt = {0};
-    struct mig_result result = {.outcome = outcome, .retry_after = retry_after, .why = ""};
+    struct mig_result result = {.upshot = upshot, .retry_after = retry_after, .why = ""};
     strcpy(result.code, code);
     while (times-- > 0)
         mig_attempt_record(&attempt, &target, 1, &result, false, SECONDS(5), random);
@@ -219,34 +219,34 @@ static uint64_t pause_ms(enum mig_outcome outcome, const char *code, uint32_t re
 static void waits_longer_after_each_failure(void)
 {
     static const struct {
-        enum mig_outcome outcome;
+        enum mig_upshot upshot;
         const char *code;
         uint32_t retry_after;
         unsigned times;
         uint64_t least, most;
     } rows[] = {
-        {MIG_OUTCOME_OK, "", 0, 1, 750, 1250},
-        {MIG_OUTCOME_OK, "", 0, 9, 750, 1250},
-        {MIG_OUTCOME_CANCELLED, "", 0, 3, 0, 0},
-        {MIG_OUTCOME_NO_ANSWER, "", 0, 1, 750, 1250},
-        {MIG_OUTCOME_NO_ANSWER, "", 0, 2, 1500, 2500},
-        {MIG_OUTCOME_NO_ANSWER, "", 0, 5, 12000, 20000},
-        {MIG_OUTCOME_NO_ANSWER, "", 0, 1000, 45000, 75000},
-        {MIG_OUTCOME_NO_ANSWER, "", 60, 1, 60000, 60000},
-        {MIG_OUTCOME_RETRY, "busy", 0, 1, 750, 1250},
-        {MIG_OUTCOME_RETRY, "stale_view", 5, 1, 5000, 5000},
-        {MIG_OUTCOME_RETRY, "offer_unknown", 0, 1, 0, 0},
-        {MIG_OUTCOME_RETRY, "offer_unknown", 0, 2, 1500, 2500},
-        {MIG_OUTCOME_FAILED, "", 0, 1, 750, 1250},
-        {MIG_OUTCOME_REFUSED, "operator_key", 0, 1, 22500, 37500},
-        {MIG_OUTCOME_REFUSED, "operator_key", 0, 99, 450000, 750000},
-        {MIG_OUTCOME_BROKEN, "", 0, 1, 22500, 37500},
+        {MIG_UPSHOT_OK, "", 0, 1, 750, 1250},
+        {MIG_UPSHOT_OK, "", 0, 9, 750, 1250},
+        {MIG_UPSHOT_CANCELLED, "", 0, 3, 0, 0},
+        {MIG_UPSHOT_NO_ANSWER, "", 0, 1, 750, 1250},
+        {MIG_UPSHOT_NO_ANSWER, "", 0, 2, 1500, 2500},
+        {MIG_UPSHOT_NO_ANSWER, "", 0, 5, 12000, 20000},
+        {MIG_UPSHOT_NO_ANSWER, "", 0, 1000, 45000, 75000},
+        {MIG_UPSHOT_NO_ANSWER, "", 60, 1, 60000, 60000},
+        {MIG_UPSHOT_RETRY, "busy", 0, 1, 750, 1250},
+        {MIG_UPSHOT_RETRY, "stale_view", 5, 1, 5000, 5000},
+        {MIG_UPSHOT_RETRY, "offer_unknown", 0, 1, 0, 0},
+        {MIG_UPSHOT_RETRY, "offer_unknown", 0, 2, 1500, 2500},
+        {MIG_UPSHOT_FAILED, "", 0, 1, 750, 1250},
+        {MIG_UPSHOT_REFUSED, "operator_key", 0, 1, 22500, 37500},
+        {MIG_UPSHOT_REFUSED, "operator_key", 0, 99, 450000, 750000},
+        {MIG_UPSHOT_BROKEN, "", 0, 1, 22500, 37500},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         uint64_t least =
-            pause_ms(rows[i].outcome, rows[i].code, rows[i].retry_after, rows[i].times, 0);
+            pause_ms(rows[i].upshot, rows[i].code, rows[i].retry_after, rows[i].times, 0);
         uint64_t most =
-            pause_ms(rows[i].outcome, rows[i].code, rows[i].retry_after, rows[i].times, UINT32_MAX);
+            pause_ms(rows[i].upshot, rows[i].code, rows[i].retry_after, rows[i].times, UINT32_MAX);
         CU_ASSERT_EQUAL(least, rows[i].least);
         CU_ASSERT_EQUAL(most, rows[i].most);
     }
@@ -256,7 +256,7 @@ static void a_change_makes_it_due_at_once(void)
 {
     struct mig_target target = {.task = MIG_TASK_BACKUP};
     struct mig_attempt attempt = {0};
-    const struct mig_result refused = {.outcome = MIG_OUTCOME_REFUSED, .why = ""};
+    const struct mig_result refused = {.upshot = MIG_UPSHOT_REFUSED, .why = ""};
     CU_ASSERT_EQUAL(mig_attempt_due(&attempt, &target, 1), 0);
     mig_attempt_record(&attempt, &target, 1, &refused, false, 0, 0);
     CU_ASSERT_TRUE(mig_attempt_due(&attempt, &target, 1) > 0);
@@ -272,7 +272,7 @@ static void a_finished_delivery_stays_finished_for_its_record_only(void)
 {
     struct mig_target target = {.task = MIG_TASK_DELIVER, .since = 4};
     struct mig_attempt attempt = {0};
-    const struct mig_result ok = {.outcome = MIG_OUTCOME_OK, .why = ""};
+    const struct mig_result ok = {.upshot = MIG_UPSHOT_OK, .why = ""};
     mig_attempt_record(&attempt, &target, 1, &ok, true, 0, 0);
     CU_ASSERT_EQUAL(mig_attempt_due(&attempt, &target, 2), UINT64_MAX);
     target.since = 5; /* back again: A to B to A */
