@@ -162,14 +162,14 @@ static bool get_code(const json_t *object, char code[MIG_CODE_MAX])
     return true;
 }
 
-enum mig_err mig_refusal_parse(const void *json, size_t len, struct mig_refusal *out)
+enum mig_err mig_problem_body_parse(const void *json, size_t len, struct mig_problem_body *out)
 {
-    *out = (struct mig_refusal){0};
+    *out = (struct mig_problem_body){0};
     json_t *root = parse_object(json, len);
     bool good = root != NULL && get_integer(root, "status", &out->status) &&
                 get_code(root, out->code) && get_boolean(root, "retryable", &out->retryable);
     json_decref(root);
     if (!good)
-        *out = (struct mig_refusal){0};
+        *out = (struct mig_problem_body){0};
     return good ? MIG_OK : MIG_ERR_MALFORMED;
 }

@@ -37,11 +37,12 @@ enum mig_err mig_acknowledgement_parse(const void *json, size_t len,
                                        struct mig_acknowledgement *out) MIG_MUST_USE;
 
 /* Any answer >= 400. */
-struct mig_refusal {
+struct mig_problem_body {
     uint64_t status;
     char code[MIG_CODE_MAX]; /* [a-z_]+ */
     bool retryable;
 };
-enum mig_err mig_refusal_parse(const void *json, size_t len, struct mig_refusal *out) MIG_MUST_USE;
+enum mig_err mig_problem_body_parse(const void *json, size_t len,
+                                    struct mig_problem_body *out) MIG_MUST_USE;
 
 #endif

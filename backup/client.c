@@ -211,10 +211,10 @@ static struct mig_result upload(const struct mig_client *client, const struct mi
 }
 
 struct mig_result mig_client_deliver(const struct mig_client *client,
-                                     const struct mig_keyset *keyset, struct mig_delivery *out)
+                                     const struct mig_keyset *keyset, struct mig_handover *out)
 {
     struct mig_offered offer;
-    *out = (struct mig_delivery){0};
+    *out = (struct mig_handover){0};
     struct mig_result result = get_offer(client, keyset, &offer);
     if (result.upshot != MIG_UPSHOT_OK)
         return result;

@@ -33,7 +33,7 @@ struct mig_result mig_client_backup(const struct mig_client *client,
  * (acknowledged) when the node has signed for it. */
 struct mig_result mig_client_receipt(const struct mig_client *client, struct mig_note *note);
 
-struct mig_delivery {
+struct mig_handover {
     enum mig_job job; /* where the node stands now */
     bool uploaded;    /* this step handed the shares over */
     struct mig_receipt receipt;
@@ -41,6 +41,6 @@ struct mig_delivery {
 /* One step of a delivery: asks where the node stands and uploads when it waits.
  * OK means that this step went well; the delivery is over when job is DONE. */
 struct mig_result mig_client_deliver(const struct mig_client *client,
-                                     const struct mig_keyset *keyset, struct mig_delivery *out);
+                                     const struct mig_keyset *keyset, struct mig_handover *out);
 
 #endif

@@ -105,9 +105,9 @@ static bool has_type(const struct mig_reply *reply, const char *type)
 /* A signed answer that is not a success. */
 static struct mig_result judge_problem(const struct mig_reply *reply, struct mig_result result)
 {
-    struct mig_refusal problem;
+    struct mig_problem_body problem;
     if (!has_type(reply, PROBLEM_TYPE) ||
-        mig_refusal_parse(reply->body, reply->body_len, &problem) != MIG_OK ||
+        mig_problem_body_parse(reply->body, reply->body_len, &problem) != MIG_OK ||
         problem.status != reply->status)
         return verdict(result, MIG_UPSHOT_BROKEN, "a signed error without a reason");
     memcpy(result.code, problem.code, sizeof result.code);
