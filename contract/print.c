@@ -121,8 +121,14 @@ void mig_print_debug(struct mig_print *t, const char *s)
 static void list(struct mig_print *t, const uint8_t *bytes, size_t len, const char *separator)
 {
     mig_print_put(t, "[");
-    for (size_t i = 0; i < len; i++)
-        mig_print_printf(t, "%s%u", i == 0 ? "" : separator, bytes[i]);
+    for (size_t i = 0; i < len; i++) {
+        /* By hand: a view's answer is hundreds of thousands of these. */
+        char digits[3] = {(char)('0' + bytes[i] / 100), (char)('0' + bytes[i] / 10 % 10), (char)('0' + bytes[i] % 10)};
+        size_t skip = bytes[i] >= 100 ? 0 : bytes[i] >= 10 ? 1 : 2;
+        if (i > 0)
+            mig_print_put(t, separator);
+        mig_print_add(t, digits + skip, sizeof digits - skip);
+    }
     mig_print_put(t, "]");
 }
 
