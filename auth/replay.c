@@ -528,6 +528,6 @@ uint32_t mig_replay_retry_after(struct mig_replay *replay, uint64_t now)
     if (replay->header.mark > replay->skew && replay->header.mark - replay->skew > from)
         from = replay->header.mark - replay->skew;
     (void)pthread_mutex_unlock(&replay->lock);
-    uint64_t wait = from >= now ? from - now + 1 : 1;
-    return wait < MIG_SKEW_MAX ? (uint32_t)wait : MIG_SKEW_MAX;
+    uint64_t wait = from > now ? from - now : 0;
+    return wait < MIG_SKEW_MAX ? (uint32_t)wait + 1 : MIG_SKEW_MAX;
 }
