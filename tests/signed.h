@@ -50,7 +50,8 @@ static inline void set_field(struct mig_message *m, struct mig_field *fields, co
                              const char *value)
 {
     for (size_t i = 0; i < m->field_count; i++) {
-        if (fields[i].name.len == strlen(name) && memcmp(fields[i].name.at, name, strlen(name)) == 0) {
+        if (fields[i].name.len == strlen(name) &&
+            memcmp(fields[i].name.at, name, strlen(name)) == 0) {
             fields[i].value = text(value);
             return;
         }
@@ -112,7 +113,8 @@ static inline void naive_value(const struct mig_message *m, const char *name, ch
     }
 }
 
-static inline size_t naive_base(const struct mig_message *m, const char *inner, char *base, size_t cap)
+static inline size_t naive_base(const struct mig_message *m, const char *inner, char *base,
+                                size_t cap)
 {
     char name[200], value[TEXT_MAX];
     size_t used = 0;
@@ -121,7 +123,8 @@ static inline size_t naive_base(const struct mig_message *m, const char *inner, 
         (void)snprintf(name, sizeof name, "%.*s", (int)(close - at - 1), at + 1);
         bool req = strncmp(close, "\";req", 5) == 0;
         naive_value(req && m->request != NULL ? m->request : m, name, value, sizeof value);
-        used += (size_t)snprintf(base + used, cap - used, "\"%s\"%s: %s\n", name, req ? ";req" : "", value);
+        used += (size_t)snprintf(base + used, cap - used, "\"%s\"%s: %s\n", name, req ? ";req" : "",
+                                 value);
         at = strchr(close + 1, '"');
     }
     used += (size_t)snprintf(base + used, cap - used, "\"@signature-params\": %s", inner);
@@ -141,8 +144,9 @@ static inline void expand(const char *from, const uint8_t key[MIG_KEY_LEN], char
 }
 
 /* Signs `m` as the inner list says, naively, and sets both fields. */
-static inline void sign_text(struct mig_message *m, struct mig_field *fields, const struct mig_identity *id,
-                             const char *inner, char input[TEXT_MAX], char signature[200])
+static inline void sign_text(struct mig_message *m, struct mig_field *fields,
+                             const struct mig_identity *id, const char *inner, char input[TEXT_MAX],
+                             char signature[200])
 {
     char expanded[TEXT_MAX / 2], base[2 * TEXT_MAX], base64[MIG_BASE64_LEN(MIG_SIG_LEN)];
     uint8_t bytes[MIG_SIG_LEN];
@@ -198,14 +202,17 @@ static inline void exchange_free(struct exchange **x)
 
 /* What becomes of the request: "malformed" (400), "unsigned", a reason of
  * mig_request_check, "signature" (all 401), or "ok". */
-static inline const char *verdict_at(struct exchange *x, bool needs_body, uint64_t now, uint32_t skew)
+static inline const char *verdict_at(struct exchange *x, bool needs_body, uint64_t now,
+                                     uint32_t skew)
 {
     struct mig_auth_policy policy = {.now = now, .skew = skew};
     const char *why = "?";
     memcpy(policy.key, x->service->public_key, MIG_KEY_LEN);
     enum mig_err err = mig_request_parse(&x->request, needs_body, &x->parsed);
     if (err != MIG_OK)
-        return err == MIG_ERR_DENIED ? "unsigned" : err == MIG_ERR_MALFORMED ? "malformed" : "other";
+        return err == MIG_ERR_DENIED      ? "unsigned"
+               : err == MIG_ERR_MALFORMED ? "malformed"
+                                          : "other";
     if (mig_request_check(&x->parsed, &policy, &why) != MIG_OK)
         return why;
     return mig_request_verify(&x->parsed, policy.key) == MIG_OK ? "ok" : "signature";

@@ -53,7 +53,8 @@ static void check_vector(const struct vector *v)
 }
 
 #define SHA512_HELLO                                                                               \
-    "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:"
+    "sha-512=:WZDPaVn/"                                                                            \
+    "7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:"
 
 static void builds_the_rfcs_ed25519_example(void)
 {
@@ -83,7 +84,8 @@ static void builds_the_rfcs_ed25519_example(void)
 }
 
 #define TRANSFORM_INNER                                                                            \
-    "(\"@method\" \"@path\" \"@authority\" \"accept\");created=1618884473;keyid=\"test-key-ed25519\""
+    "(\"@method\" \"@path\" \"@authority\" "                                                       \
+    "\"accept\");created=1618884473;keyid=\"test-key-ed25519\""
 #define TRANSFORM_SIGNATURE                                                                        \
     "ZT1kooQsEHpZ0I1IjCqtQppOmIqlJPeo7DHR3SoMn0s5JZ1eRGS0A+vyYP9t/LXlh5QMFFQ6cpLt2m0pmj3NDA=="
 
@@ -195,7 +197,7 @@ static void builds_a_put_with_digest(void)
     struct mig_field fields[4];
     struct mig_message m = put_message(fields);
 #define PUT_COVER                                                                                  \
-    "(\"@method\" \"@authority\" \"@path\" \"@query\" \"content-type\" \"content-length\" "         \
+    "(\"@method\" \"@authority\" \"@path\" \"@query\" \"content-type\" \"content-length\" "        \
     "\"content-digest\")"
     const struct vector v = {
         &m, PUT_COVER TAIL,
@@ -217,10 +219,11 @@ static void builds_an_answer_bound_to_its_request(void)
     struct mig_message request = put_message(fields);
     struct mig_message m = {.status = 200, .request = &request};
     add_field(&m, answer_fields, "Content-Type", "application/json");
-    add_field(&m, answer_fields, "Content-Digest", "sha-256=:z0bm/K2/kBiAHdTk/FHlB2NyoHqaTdzCA9k+jeJ0ezA=:");
+    add_field(&m, answer_fields, "Content-Digest",
+              "sha-256=:z0bm/K2/kBiAHdTk/FHlB2NyoHqaTdzCA9k+jeJ0ezA=:");
 #define ANSWER_INNER                                                                               \
-    "(\"@status\" \"content-type\" \"content-digest\" \"@method\";req \"@authority\";req "          \
-    "\"@path\";req \"content-digest\";req);created=1618884473;nonce=\"" NONCE                       \
+    "(\"@status\" \"content-type\" \"content-digest\" \"@method\";req \"@authority\";req "         \
+    "\"@path\";req \"content-digest\";req);created=1618884473;nonce=\"" NONCE                      \
     "\";keyid=\"test-key-ed25519\";tag=\"near-mpc-migration-v1-resp\""
     const struct vector v = {
         &m, ANSWER_INNER,
@@ -273,9 +276,9 @@ static void refuses_unknown_component_parameters(void)
     struct mig_message request = plain_message(fields);
     struct mig_message m = {.status = 200, .request = &request};
     static const char *const inner[] = {
-        "(\"@method\";sf)",     "(\"x-empty\";bs)",      "(\"x-empty\";tr)",
-        "(\"x-empty\";key=\"a\")", "(\"@method\";req=?0)", "(\"@method\";req=1)",
-        "(\"@method\";req;sf)", "(\"@method\";req=\"x\")", "(\"@query-param\";name=\"a\")",
+        "(\"@method\";sf)",        "(\"x-empty\";bs)",        "(\"x-empty\";tr)",
+        "(\"x-empty\";key=\"a\")", "(\"@method\";req=?0)",    "(\"@method\";req=1)",
+        "(\"@method\";req;sf)",    "(\"@method\";req=\"x\")", "(\"@query-param\";name=\"a\")",
     };
     for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)
         CU_ASSERT_EQUAL(build(&m, inner[i]), MIG_ERR_MALFORMED);
@@ -287,13 +290,13 @@ static void refuses_components_that_do_not_fit_the_message(void)
     struct mig_field fields[4];
     struct mig_message request = plain_message(fields);
     struct mig_message m = {.status = 200, .request = &request};
-    static const char *const in_request[] = {"(\"@status\")", "(\"@method\";req)", "(\"x-empty\";req)"};
+    static const char *const in_request[] = {"(\"@status\")", "(\"@method\";req)",
+                                             "(\"x-empty\";req)"};
     for (size_t i = 0; i < 3; i++)
         CU_ASSERT_EQUAL(build(&request, in_request[i]), MIG_ERR_MALFORMED);
-    static const char *const in_answer[] = {"(\"@method\")",        "(\"@path\")",
-                                            "(\"@authority\")",     "(\"@query\")",
-                                            "(\"@status\";req)",    "(\"x-absent\")",
-                                            "(\"x-absent\";req)"};
+    static const char *const in_answer[] = {
+        "(\"@method\")",     "(\"@path\")",    "(\"@authority\")",  "(\"@query\")",
+        "(\"@status\";req)", "(\"x-absent\")", "(\"x-absent\";req)"};
     for (size_t i = 0; i < 7; i++)
         CU_ASSERT_EQUAL(build(&m, in_answer[i]), MIG_ERR_MALFORMED);
     CU_ASSERT_EQUAL(build(&m, "(\"@status\")"), MIG_OK);
@@ -308,8 +311,8 @@ static void refuses_components_that_are_not_names(void)
     struct mig_field fields[4];
     struct mig_message m = plain_message(fields);
     static const char *const inner[] = {
-        "(x)", "(1)", "(:eA==:)", "(\"\")", "(\"@signature-params\")", "(\"@scheme\")", "(\"@\")",
-        "(\"X-Empty\")", "(\"x-absent\")",
+        "(x)",           "(1)",     "(:eA==:)",      "(\"\")",         "(\"@signature-params\")",
+        "(\"@scheme\")", "(\"@\")", "(\"X-Empty\")", "(\"x-absent\")",
     };
     for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)
         CU_ASSERT_EQUAL(build(&m, inner[i]), MIG_ERR_MALFORMED);
@@ -342,8 +345,11 @@ static void refuses_octets_that_no_field_has(void)
     for (size_t i = 0; i < sizeof bad; i++) {
         char value[4] = {'a', bad[i], 'b', '\0'};
         struct mig_field field = {MIG_TEXT("X-Note"), {value, 3}};
-        struct mig_message m = {.method = {value, 3}, .target = {value, 3}, .authority = {value, 3},
-                                .fields = &field, .field_count = 1};
+        struct mig_message m = {.method = {value, 3},
+                                .target = {value, 3},
+                                .authority = {value, 3},
+                                .fields = &field,
+                                .field_count = 1};
         CU_ASSERT_EQUAL(build(&m, "(\"x-note\")"), MIG_ERR_MALFORMED);
         CU_ASSERT_EQUAL(build(&m, "(\"@method\")"), MIG_ERR_MALFORMED);
         CU_ASSERT_EQUAL(build(&m, "(\"@authority\")"), MIG_ERR_MALFORMED);
@@ -359,7 +365,8 @@ static void stops_at_the_end_of_the_buffer(void)
     struct mig_signature_input input;
     size_t full, len;
     char *exact;
-    static const char field[] = "sig=(\"@method\" \"@authority\" \"@path\" \"@query\" \"x-padded\");created=1";
+    static const char field[] =
+        "sig=(\"@method\" \"@authority\" \"@path\" \"@query\" \"x-padded\");created=1";
     CU_ASSERT_FATAL(mig_signature_input_parse(text(field), &input) == MIG_OK);
     CU_ASSERT_FATAL(mig_base_build(&m, &input, built, sizeof built, &full) == MIG_OK);
     for (size_t cap = 0; cap <= full; cap++) {
@@ -373,7 +380,8 @@ static void stops_at_the_end_of_the_buffer(void)
     memset(big, 'x', sizeof big);
     fields[0].value = (struct mig_text){big, sizeof big};
     CU_ASSERT_EQUAL(build(&m, "(\"x-empty\")"), MIG_ERR_MALFORMED);
-    struct mig_field two[2] = {{MIG_TEXT("a"), {big, MIG_SIG_BASE_MAX - 5}}, {MIG_TEXT("a"), MIG_TEXT("")}};
+    struct mig_field two[2] = {{MIG_TEXT("a"), {big, MIG_SIG_BASE_MAX - 5}},
+                               {MIG_TEXT("a"), MIG_TEXT("")}};
     m.fields = two;
     m.field_count = 2;
     CU_ASSERT_EQUAL(build(&m, "(\"a\")"), MIG_ERR_MALFORMED);
@@ -390,10 +398,32 @@ static enum mig_err parse_input(const char *field)
 static void accepts_one_inner_list_only(void)
 {
     static const char *const bad[] = {
-        "", " ", "s", "s=1", "s=\"x\"", "s;x", "s=()  ", " s=()", "s=(),", "s=(), t=()", "s=(), s=()",
-        "s=( \"a\")", "s=(\"a\"  \"b\")", "s=(\"a\") ;x", "s= ()", "s=(\"a\"", "s=();a=1;a=1",
-        "s=();created=01", "s=();created=-0", "s=();x=1.50", "s=(\"a\";req=?1)", "s=(); a", "S=()", "=()",
-        "s=();x=:eA:", "s=();x=:eB==:",
+        "",
+        " ",
+        "s",
+        "s=1",
+        "s=\"x\"",
+        "s;x",
+        "s=()  ",
+        " s=()",
+        "s=(),",
+        "s=(), t=()",
+        "s=(), s=()",
+        "s=( \"a\")",
+        "s=(\"a\"  \"b\")",
+        "s=(\"a\") ;x",
+        "s= ()",
+        "s=(\"a\"",
+        "s=();a=1;a=1",
+        "s=();created=01",
+        "s=();created=-0",
+        "s=();x=1.50",
+        "s=(\"a\";req=?1)",
+        "s=(); a",
+        "S=()",
+        "=()",
+        "s=();x=:eA:",
+        "s=();x=:eB==:",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CU_ASSERT_EQUAL(parse_input(bad[i]), MIG_ERR_MALFORMED);
@@ -426,7 +456,8 @@ static void bounds_the_field(void)
 static void accepts_one_exact_signature_only(void)
 {
     static const char good[] =
-        "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==:";
+        "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw="
+        "=:";
     uint8_t out[MIG_SIG_LEN];
     CU_ASSERT_EQUAL(mig_signature_parse(text(good), MIG_TEXT("s"), out), MIG_OK);
     CU_ASSERT_EQUAL(mig_signature_parse(text(good), MIG_TEXT("t"), out), MIG_ERR_MALFORMED);
@@ -443,13 +474,21 @@ static void accepts_one_exact_signature_only(void)
     static const char *const bad[] = {
         /* 63 octets, 65 octets, no padding, pad bits, the other alphabet, a parameter, a second */
         "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKR:",
-        "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRC7M=:",
-        "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw:",
-        "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCx==:",
-        "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPp-KRCw==:",
-        "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==:;x",
-        "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==:, t",
-        "s=\"wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==\"",
+        "s=:"
+        "wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRC7M=:",
+        "s=:"
+        "wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw:",
+        "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCx="
+        "=:",
+        "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPp-KRCw="
+        "=:",
+        "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw="
+        "=:;x",
+        "s=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw="
+        "=:, t",
+        "s="
+        "\"wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw=="
+        "\"",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CU_ASSERT_EQUAL(mig_signature_parse(text(bad[i]), MIG_TEXT("s"), out), MIG_ERR_MALFORMED);
@@ -466,7 +505,8 @@ static void writes_what_it_reads(void)
     mig_signature_input_integer(&input, "created", UINT64_C(999999999999999));
     mig_signature_input_string(&input, "tag", MIG_TEXT("x"));
     CU_ASSERT_EQUAL(mig_signature_input_finish(&input, field), MIG_OK);
-    CU_ASSERT_STRING_EQUAL(field, "sig=(\"@status\" \"@path\";req);created=999999999999999;tag=\"x\"");
+    CU_ASSERT_STRING_EQUAL(field,
+                           "sig=(\"@status\" \"@path\";req);created=999999999999999;tag=\"x\"");
     CU_ASSERT_PTR_EQUAL(input.value.at, field + 4);
     CU_ASSERT_EQUAL(input.value.len, strlen(field) - 4);
     memset(signature, 0xa5, sizeof signature);

@@ -166,8 +166,8 @@ static void a_clock_that_steps_back_gives_nothing_away(void)
 
 static void refuses_rates_that_cannot_be(void)
 {
-    static const struct mig_budget_config bad[] = {{0, 1, 1},       {1, 0, 1},       {1, 1, 0},
-                                                   {1000001, 1, 1}, {1, 1000001, 1}, {1, 1, 1 << 21}};
+    static const struct mig_budget_config bad[] = {
+        {0, 1, 1}, {1, 0, 1}, {1, 1, 0}, {1000001, 1, 1}, {1, 1000001, 1}, {1, 1, 1 << 21}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct mig_budget *budget = NULL;
         CU_ASSERT_EQUAL(mig_budget_new(&bad[i], &budget), MIG_ERR_MALFORMED);

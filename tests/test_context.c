@@ -7,10 +7,11 @@
 
 #include "crypto/context.h"
 
-#define NODE "ed25519:4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi" /* 32 times 1 */
+#define NODE "ed25519:4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi"    /* 32 times 1 */
 #define SERVICE "ed25519:8qbHbw2BbbTHBW1sbeqakYXVKRQM8Ne7pLK7m6CVfeR" /* 32 times 2 */
 #define KEYSET ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=:"
-#define HEAD "contract=\"v1.signer\", account=\"alice.near\", node=\"" NODE "\", service=\"" SERVICE "\""
+#define HEAD                                                                                       \
+    "contract=\"v1.signer\", account=\"alice.near\", node=\"" NODE "\", service=\"" SERVICE "\""
 #define MINIMAL HEAD ", direction=backup, announce=header, epoch=\"5\", keyset=" KEYSET
 #define OPERATOR ", operator-key=:AQIDBAUGBwg=:"
 #define CLIENT ", client-key=" KEYSET
@@ -79,8 +80,8 @@ static void every_combination_of_keys_returns_unchanged(void)
     for (unsigned set = 0; set < 8; set++) {
         char text[MIG_CONTEXT_MAX + 1];
         struct mig_context c;
-        (void)snprintf(text, sizeof text, "%s%s%s%s", MINIMAL, set & 1 ? OPERATOR : "", set & 2 ? CLIENT : "",
-                       set & 4 ? NODE_KEY : "");
+        (void)snprintf(text, sizeof text, "%s%s%s%s", MINIMAL, set & 1 ? OPERATOR : "",
+                       set & 2 ? CLIENT : "", set & 4 ? NODE_KEY : "");
         returns_unchanged(text);
         CU_ASSERT_EQUAL(parse(text, &c), MIG_OK);
         CU_ASSERT_EQUAL(c.has_operator_tag, (set & 1) != 0);
@@ -88,7 +89,9 @@ static void every_combination_of_keys_returns_unchanged(void)
         CU_ASSERT_EQUAL(c.has_node_key, (set & 4) != 0);
     }
     returns_unchanged(HEAD ", direction=recover, announce=contract, epoch=\"0\", keyset=" KEYSET);
-    returns_unchanged(HEAD ", direction=recover, announce=header, epoch=\"18446744073709551615\", keyset=" KEYSET);
+    returns_unchanged(
+        HEAD
+        ", direction=recover, announce=header, epoch=\"18446744073709551615\", keyset=" KEYSET);
     returns_unchanged("contract=\"\", account=\"\", node=\"" NODE "\", service=\"" SERVICE
                       "\", direction=backup, announce=header, epoch=\"5\", keyset=" KEYSET);
 }
@@ -103,7 +106,8 @@ static void refuses_every_prefix_and_every_extension(void)
         accepted += parse(text, &c) == MIG_OK;
     }
     CU_ASSERT_EQUAL(accepted, 3); /* before each optional member */
-    static const char *const more[] = {" ", ",", ", ", ", x", ";a", "\n", ", node-key=" KEYSET, ", zzz=1"};
+    static const char *const more[] = {" ",      ",", ", ", ", x", ";a", "\n", ", node-key=" KEYSET,
+                                       ", zzz=1"};
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
         (void)snprintf(text, sizeof text, "%s%s", FULL, more[i]);
         refuses(text);
@@ -113,7 +117,8 @@ static void refuses_every_prefix_and_every_extension(void)
 /* One exact form: no octet can be another without changing what it says. */
 static void every_changed_octet_is_refused_or_changes_the_meaning(void)
 {
-    static const unsigned char others[] = {' ', '"', '\\', ',', '=', ':', ';', 'A', '0', '\t', 0x80, '\n'};
+    static const unsigned char others[] = {' ', '"', '\\', ',',  '=',  ':',
+                                           ';', 'A', '0',  '\t', 0x80, '\n'};
     char text[] = FULL, out[MIG_CONTEXT_MAX + 1];
     struct mig_context c;
     size_t len;
@@ -133,7 +138,11 @@ static void every_changed_octet_is_refused_or_changes_the_meaning(void)
 static void refuses_members_in_another_order_or_form(void)
 {
     static const char *const bad[] = {
-        "", " " MINIMAL, MINIMAL CLIENT OPERATOR, MINIMAL NODE_KEY CLIENT, MINIMAL OPERATOR OPERATOR,
+        "",
+        " " MINIMAL,
+        MINIMAL CLIENT OPERATOR,
+        MINIMAL NODE_KEY CLIENT,
+        MINIMAL OPERATOR OPERATOR,
         "account=\"alice.near\", contract=\"v1.signer\", node=\"" NODE "\", service=\"" SERVICE
         "\", direction=backup, announce=header, epoch=\"5\", keyset=" KEYSET,
         HEAD ", direction=\"backup\", announce=header, epoch=\"5\", keyset=" KEYSET,
@@ -153,7 +162,8 @@ static void refuses_members_in_another_order_or_form(void)
         HEAD ", direction=backup, announce=header, epoch=\"5\", keyset=::",
         "contract=\"v1.signer\", account=\"alice.near\", service=\"" SERVICE "\", node=\"" NODE
         "\", direction=backup, announce=header, epoch=\"5\", keyset=" KEYSET,
-        "contract=v1.signer, account=\"alice.near\"", "contract=\"v1.signer, account=\"alice.near\"",
+        "contract=v1.signer, account=\"alice.near\"",
+        "contract=\"v1.signer, account=\"alice.near\"",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuses(bad[i]);
@@ -161,11 +171,26 @@ static void refuses_members_in_another_order_or_form(void)
 
 static void refuses_epochs_that_are_not_a_u64(void)
 {
-    static const char *const epochs[] = {"", "05", "00", "-1", "+1", " 5", "5 ", "0x5", "5.0", "18446744073709551616",
-                                         "99999999999999999999", "100000000000000000000", "1e3", "a", ":"};
+    static const char *const epochs[] = {"",
+                                         "05",
+                                         "00",
+                                         "-1",
+                                         "+1",
+                                         " 5",
+                                         "5 ",
+                                         "0x5",
+                                         "5.0",
+                                         "18446744073709551616",
+                                         "99999999999999999999",
+                                         "100000000000000000000",
+                                         "1e3",
+                                         "a",
+                                         ":"};
     for (size_t i = 0; i < sizeof epochs / sizeof *epochs; i++) {
         char text[MIG_CONTEXT_MAX + 1];
-        (void)snprintf(text, sizeof text, HEAD ", direction=backup, announce=header, epoch=\"%s\", keyset=" KEYSET, epochs[i]);
+        (void)snprintf(text, sizeof text,
+                       HEAD ", direction=backup, announce=header, epoch=\"%s\", keyset=" KEYSET,
+                       epochs[i]);
         refuses(text);
     }
     refuses(HEAD ", direction=backup, announce=header, epoch=5, keyset=" KEYSET);
@@ -174,14 +199,20 @@ static void refuses_epochs_that_are_not_a_u64(void)
 static void refuses_byte_sequences_of_another_length_or_form(void)
 {
     static const char *const bytes[] = {
-        ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw==:", ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH:",
-        ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc:", ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwd=:",
-        ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw-=:", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=",
-        "\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\"", ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=",
+        ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw==:",
+        ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH:",
+        ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc:",
+        ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwd=:",
+        ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw-=:",
+        "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=",
+        "\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\"",
+        ":BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=",
     };
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
         char text[MIG_CONTEXT_MAX + 1];
-        (void)snprintf(text, sizeof text, HEAD ", direction=backup, announce=header, epoch=\"5\", keyset=%s", bytes[i]);
+        (void)snprintf(text, sizeof text,
+                       HEAD ", direction=backup, announce=header, epoch=\"5\", keyset=%s",
+                       bytes[i]);
         refuses(text);
         (void)snprintf(text, sizeof text, MINIMAL ", client-key=%s", bytes[i]);
         refuses(text);
@@ -195,19 +226,26 @@ static void refuses_byte_sequences_of_another_length_or_form(void)
 
 static void refuses_keys_that_are_none(void)
 {
-    static const char *const keys[] = {"", "ed25519:", "ed25519:14vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi", "secp256k1:4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi",
-                                       "4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi", "ed25519:0", "x25519:" NODE};
+    static const char *const keys[] = {"",
+                                       "ed25519:",
+                                       "ed25519:14vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi",
+                                       "secp256k1:4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi",
+                                       "4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi",
+                                       "ed25519:0",
+                                       "x25519:" NODE};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         char text[MIG_CONTEXT_MAX + 1];
-        (void)snprintf(text, sizeof text,
-                       "contract=\"v1.signer\", account=\"alice.near\", node=\"%s\", service=\"" SERVICE
-                       "\", direction=backup, announce=header, epoch=\"5\", keyset=" KEYSET,
-                       keys[i]);
+        (void)snprintf(
+            text, sizeof text,
+            "contract=\"v1.signer\", account=\"alice.near\", node=\"%s\", service=\"" SERVICE
+            "\", direction=backup, announce=header, epoch=\"5\", keyset=" KEYSET,
+            keys[i]);
         refuses(text);
-        (void)snprintf(text, sizeof text,
-                       "contract=\"v1.signer\", account=\"alice.near\", node=\"" NODE
-                       "\", service=\"%s\", direction=backup, announce=header, epoch=\"5\", keyset=" KEYSET,
-                       keys[i]);
+        (void)snprintf(
+            text, sizeof text,
+            "contract=\"v1.signer\", account=\"alice.near\", node=\"" NODE
+            "\", service=\"%s\", direction=backup, announce=header, epoch=\"5\", keyset=" KEYSET,
+            keys[i]);
         refuses(text);
     }
 }
@@ -283,7 +321,8 @@ static void formats_into_exactly_enough_room(void)
     for (size_t cap = 0; cap <= full + 1; cap++) {
         char *exact = malloc(cap != 0 ? cap : 1);
         CU_ASSERT_PTR_NOT_NULL_FATAL(exact);
-        CU_ASSERT_EQUAL(mig_context_format(&c, exact, cap, &len), cap <= full ? MIG_ERR_BUG : MIG_OK);
+        CU_ASSERT_EQUAL(mig_context_format(&c, exact, cap, &len),
+                        cap <= full ? MIG_ERR_BUG : MIG_OK);
         CU_ASSERT_EQUAL(len, cap <= full ? 0 : full);
         if (cap > 0)
             CU_ASSERT_STRING_EQUAL(exact, cap <= full ? "" : FULL);

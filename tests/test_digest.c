@@ -10,7 +10,9 @@
 
 #define HELLO "{\"hello\": \"world\"}"
 #define HELLO_DIGEST "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"
-#define HELLO_512 "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:"
+#define HELLO_512                                                                                  \
+    "sha-512=:WZDPaVn/"                                                                            \
+    "7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:"
 
 static struct mig_text text(const char *s)
 {
@@ -87,16 +89,27 @@ static void reads_sha256_among_others(void)
 static void refuses_fields_without_one_exact_sha256(void)
 {
     static const char *const fields[] = {
-        "", " ", HELLO_512, "sha-256", "sha-256=1", "sha-256=\"X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=\"",
-        "sha-256=(:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:)", "sha-256=::",
-        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBA==:",     /* 31 octets */
-        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPEA:",     /* 33 */
-        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE:",      /* no padding */
-        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPF=:",     /* pad bits */
+        "",
+        " ",
+        HELLO_512,
+        "sha-256",
+        "sha-256=1",
+        "sha-256=\"X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=\"",
+        "sha-256=(:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:)",
+        "sha-256=::",
+        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBA==:", /* 31 octets */
+        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPEA:", /* 33 */
+        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE:",  /* no padding */
+        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPF=:", /* pad bits */
         "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DB_E=:",
         "SHA-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:",
-        HELLO_DIGEST ", sha-256=:AAAA:", HELLO_DIGEST ", " HELLO_DIGEST, HELLO_DIGEST ", a=1, a=1",
-        HELLO_DIGEST ",", HELLO_DIGEST "x", "id-" HELLO_DIGEST, "SHA-256=X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=",
+        HELLO_DIGEST ", sha-256=:AAAA:",
+        HELLO_DIGEST ", " HELLO_DIGEST,
+        HELLO_DIGEST ", a=1, a=1",
+        HELLO_DIGEST ",",
+        HELLO_DIGEST "x",
+        "id-" HELLO_DIGEST,
+        "SHA-256=X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=",
         "a, b, c, d, e, f, g, h, " HELLO_DIGEST,
     };
     static const uint8_t none[MIG_DIGEST_LEN];

@@ -28,9 +28,11 @@ static const char *journal(void)
     return path;
 }
 
-static enum mig_err open_with(const char *path, const char *boot, size_t capacity, uint64_t now, struct mig_replay **r)
+static enum mig_err open_with(const char *path, const char *boot, size_t capacity, uint64_t now,
+                              struct mig_replay **r)
 {
-    const struct mig_replay_config config = {.journal = path, .boot_id = boot, .capacity = capacity, .skew = W, .now = now};
+    const struct mig_replay_config config = {
+        .journal = path, .boot_id = boot, .capacity = capacity, .skew = W, .now = now};
     return mig_replay_open(&config, r);
 }
 
@@ -47,9 +49,11 @@ static struct mig_replay *open_fresh(uint64_t now)
     return open_at(now);
 }
 
-static enum mig_err insert_until(struct mig_replay *r, const char *nonce, uint64_t created, uint64_t expires, uint64_t now)
+static enum mig_err insert_until(struct mig_replay *r, const char *nonce, uint64_t created,
+                                 uint64_t expires, uint64_t now)
 {
-    return mig_replay_insert(r, key, (struct mig_text){nonce, strlen(nonce)}, created, expires, now);
+    return mig_replay_insert(r, key, (struct mig_text){nonce, strlen(nonce)}, created, expires,
+                             now);
 }
 
 static enum mig_err insert(struct mig_replay *r, const char *nonce, uint64_t now)
@@ -173,7 +177,8 @@ static void is_kept_while_it_has_not_expired_whatever_the_skew(void)
     CU_ASSERT_EQUAL(insert_until(r, nonce_of(0), OPEN, OPEN + 300, OPEN), MIG_OK);
     for (unsigned t = 1; t <= 300; t++) {
         CU_ASSERT_EQUAL(insert_until(r, nonce_of(t), OPEN + t, OPEN + t, OPEN + t), MIG_OK);
-        CU_ASSERT_EQUAL(insert_until(r, nonce_of(0), OPEN + t, OPEN + 300, OPEN + t), MIG_ERR_DENIED);
+        CU_ASSERT_EQUAL(insert_until(r, nonce_of(0), OPEN + t, OPEN + 300, OPEN + t),
+                        MIG_ERR_DENIED);
     }
     mig_replay_close(&r);
 }
@@ -343,7 +348,8 @@ static void a_journal_cut_at_any_octet_is_not_trusted(void)
         CU_ASSERT_EQUAL(insert(r, nonce_of(i), OPEN), MIG_OK);
     mig_replay_close(&r);
     uint8_t *bytes = read_journal(&len);
-    CU_ASSERT_EQUAL_FATAL(len, MIG_JOURNAL_HEADER_LEN + 3 * MIG_JOURNAL_RECORD_LEN + MIG_JOURNAL_END_LEN);
+    CU_ASSERT_EQUAL_FATAL(len, MIG_JOURNAL_HEADER_LEN + 3 * MIG_JOURNAL_RECORD_LEN +
+                                   MIG_JOURNAL_END_LEN);
     memcpy(kept, bytes, len);
     for (size_t cut = 0; cut < len; cut++) {
         r = open_fresh(START); /* a file of its own, then cut: its inode is its own, too */
@@ -435,8 +441,9 @@ static void a_copy_of_the_journal_is_not_trusted(void)
 
 static void a_foreign_file_is_not_trusted(void)
 {
-    static const char *const texts[] = {"", "x", "MIGNONC1", "{\"nonces\": []}",
-                                        "MIGNONC1MIGNONC1MIGNONC1MIGNONC1MIGNONC1MIGNONC1MIGNONC1MIGNONC1MIGNONC1MIGNEND."};
+    static const char *const texts[] = {
+        "", "x", "MIGNONC1", "{\"nonces\": []}",
+        "MIGNONC1MIGNONC1MIGNONC1MIGNONC1MIGNONC1MIGNONC1MIGNONC1MIGNONC1MIGNONC1MIGNEND."};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         (void)unlink(journal());
         int fd = open(journal(), O_WRONLY | O_CREAT, 0600);
@@ -613,7 +620,8 @@ static void refuses_paths_and_sizes_that_cannot_be(void)
     CU_ASSERT_EQUAL(open_with(NULL, "boot", SIZE_MAX, START, &r), MIG_ERR_MALFORMED);
     CU_ASSERT_PTR_NULL(r);
     CU_ASSERT_EQUAL_FATAL(open_with(NULL, "boot", 1, UINT64_MAX, &r), MIG_OK);
-    CU_ASSERT_EQUAL(insert_until(r, nonce_of(1), UINT64_MAX, UINT64_MAX, UINT64_MAX), MIG_ERR_RETRY);
+    CU_ASSERT_EQUAL(insert_until(r, nonce_of(1), UINT64_MAX, UINT64_MAX, UINT64_MAX),
+                    MIG_ERR_RETRY);
     CU_ASSERT_EQUAL(mig_replay_retry_after(r, 0), MIG_SKEW_MAX);
     mig_replay_close(&r);
 }
@@ -633,7 +641,8 @@ static void a_journal_reads_back_as_it_was_written(void)
     mig_journal_put_header(&header, bytes);
     for (size_t i = 0; i < COUNT; i++) {
         record.id[0] = (uint8_t)i;
-        mig_journal_put_record(&record, i, bytes + MIG_JOURNAL_HEADER_LEN + i * MIG_JOURNAL_RECORD_LEN);
+        mig_journal_put_record(&record, i,
+                               bytes + MIG_JOURNAL_HEADER_LEN + i * MIG_JOURNAL_RECORD_LEN);
     }
     CU_ASSERT_EQUAL(mig_journal_parse(bytes, sizeof bytes, &back, &records, &is_whole), MIG_OK);
     CU_ASSERT(is_whole);
@@ -644,7 +653,9 @@ static void a_journal_reads_back_as_it_was_written(void)
     CU_ASSERT_EQUAL(mig_journal_parse(bytes, sizeof bytes - 1, &back, &records, &is_whole), MIG_OK);
     CU_ASSERT_FALSE(is_whole);
     CU_ASSERT_EQUAL(records, COUNT);
-    CU_ASSERT_EQUAL(mig_journal_parse(bytes, MIG_JOURNAL_HEADER_LEN - 1, &back, &records, &is_whole), MIG_ERR_MALFORMED);
+    CU_ASSERT_EQUAL(
+        mig_journal_parse(bytes, MIG_JOURNAL_HEADER_LEN - 1, &back, &records, &is_whole),
+        MIG_ERR_MALFORMED);
 }
 
 int main(void)

@@ -34,7 +34,8 @@ static const char *get_verdict(const char *components, const char *params)
     return result;
 }
 
-static const char *times_verdict(const char *created, const char *expires, uint64_t now, uint32_t skew)
+static const char *times_verdict(const char *created, const char *expires, uint64_t now,
+                                 uint32_t skew)
 {
     static char inner[TEXT_MAX / 2];
     struct exchange *x = exchange_new();
@@ -51,8 +52,9 @@ static const char *times_verdict(const char *created, const char *expires, uint6
 static const char *nonce_verdict(const char *nonce)
 {
     static char params[400];
-    (void)snprintf(params, sizeof params,
-                   ";created=1000000;expires=1000060;nonce=%s;keyid=\"$K\";tag=\"mpc-migration-v1\"", nonce);
+    (void)snprintf(
+        params, sizeof params,
+        ";created=1000000;expires=1000060;nonce=%s;keyid=\"$K\";tag=\"mpc-migration-v1\"", nonce);
     return get_verdict(COVER, params);
 }
 
@@ -89,7 +91,8 @@ static void accepts_what_our_signer_writes(void)
         if (upload)
             make_upload(x);
         mig_nonce_new(nonce);
-        CU_ASSERT_EQUAL(mig_request_sign(&x->request, x->service, nonce, NOW, NOW + 300, &fields), MIG_OK);
+        CU_ASSERT_EQUAL(mig_request_sign(&x->request, x->service, nonce, NOW, NOW + 300, &fields),
+                        MIG_OK);
         add_field(&x->request, x->fields, "signature-input", fields.input);
         add_field(&x->request, x->fields, "signature", fields.signature);
         CU_ASSERT_STRING_EQUAL(upload ? upload_verdict(x) : verdict(x), "ok");
@@ -102,8 +105,10 @@ static void our_signer_refuses_what_no_verifier_takes(void)
     struct exchange *x = exchange_new();
     struct mig_signature_fields fields;
     struct mig_message m = x->request;
-    CU_ASSERT_EQUAL(mig_request_sign(&m, x->service, "short", NOW, NOW, &fields), MIG_ERR_MALFORMED);
-    CU_ASSERT_EQUAL(mig_request_sign(&m, x->service, NONCE "\"", NOW, NOW, &fields), MIG_ERR_MALFORMED);
+    CU_ASSERT_EQUAL(mig_request_sign(&m, x->service, "short", NOW, NOW, &fields),
+                    MIG_ERR_MALFORMED);
+    CU_ASSERT_EQUAL(mig_request_sign(&m, x->service, NONCE "\"", NOW, NOW, &fields),
+                    MIG_ERR_MALFORMED);
     CU_ASSERT_NOT_EQUAL(mig_request_sign(&m, x->service, NONCE, UINT64_MAX, NOW, &fields), MIG_OK);
     CU_ASSERT_STRING_EQUAL(fields.input, "");
     m.target = MIG_TEXT("/shares_backup?x");
@@ -263,11 +268,20 @@ static void refuses_an_empty_component_list(void)
 
 static void refuses_each_missing_component(void)
 {
-    CU_ASSERT_STRING_EQUAL(get_verdict("\"@authority\" \"@path\" \"@query\" \"mpc-migration-context\"", PARAMS), "coverage");
-    CU_ASSERT_STRING_EQUAL(get_verdict("\"@method\" \"@path\" \"@query\" \"mpc-migration-context\"", PARAMS), "coverage");
-    CU_ASSERT_STRING_EQUAL(get_verdict("\"@method\" \"@authority\" \"@query\" \"mpc-migration-context\"", PARAMS), "coverage");
-    CU_ASSERT_STRING_EQUAL(get_verdict("\"@method\" \"@authority\" \"@path\" \"mpc-migration-context\"", PARAMS), "coverage");
-    CU_ASSERT_STRING_EQUAL(get_verdict("\"@method\" \"@authority\" \"@path\" \"@query\"", PARAMS), "coverage");
+    CU_ASSERT_STRING_EQUAL(
+        get_verdict("\"@authority\" \"@path\" \"@query\" \"mpc-migration-context\"", PARAMS),
+        "coverage");
+    CU_ASSERT_STRING_EQUAL(
+        get_verdict("\"@method\" \"@path\" \"@query\" \"mpc-migration-context\"", PARAMS),
+        "coverage");
+    CU_ASSERT_STRING_EQUAL(
+        get_verdict("\"@method\" \"@authority\" \"@query\" \"mpc-migration-context\"", PARAMS),
+        "coverage");
+    CU_ASSERT_STRING_EQUAL(
+        get_verdict("\"@method\" \"@authority\" \"@path\" \"mpc-migration-context\"", PARAMS),
+        "coverage");
+    CU_ASSERT_STRING_EQUAL(get_verdict("\"@method\" \"@authority\" \"@path\" \"@query\"", PARAMS),
+                           "coverage");
 }
 
 static void refuses_a_body_that_is_not_covered(void)
@@ -292,9 +306,9 @@ static void refuses_a_body_that_is_not_covered(void)
 static void refuses_component_parameters(void)
 {
     static const char *const covers[] = {
-        COVER " \"@method\";req",       COVER " \"host\";sf",  COVER " \"host\";bs",
-        COVER " \"host\";tr",           COVER " \"host\";key=\"a\"",
-        COVER " \"@query-param\";name=\"a\"", COVER " \"host\";x",
+        COVER " \"@method\";req", COVER " \"host\";sf",        COVER " \"host\";bs",
+        COVER " \"host\";tr",     COVER " \"host\";key=\"a\"", COVER " \"@query-param\";name=\"a\"",
+        COVER " \"host\";x",
     };
     for (size_t i = 0; i < sizeof covers / sizeof *covers; i++)
         CU_ASSERT_STRING_EQUAL(get_verdict(covers[i], PARAMS), "malformed");
@@ -303,8 +317,9 @@ static void refuses_component_parameters(void)
 static void refuses_other_derived_components(void)
 {
     static const char *const covers[] = {
-        COVER " \"@status\"",     COVER " \"@target-uri\"", COVER " \"@request-target\"",
-        COVER " \"@scheme\"",     COVER " \"@signature-params\"", COVER " \"@foo\"", COVER " \"@\"",
+        COVER " \"@status\"", COVER " \"@target-uri\"",       COVER " \"@request-target\"",
+        COVER " \"@scheme\"", COVER " \"@signature-params\"", COVER " \"@foo\"",
+        COVER " \"@\"",
     };
     for (size_t i = 0; i < sizeof covers / sizeof *covers; i++)
         CU_ASSERT_STRING_EQUAL(get_verdict(covers[i], PARAMS), "malformed");
@@ -313,8 +328,9 @@ static void refuses_other_derived_components(void)
 static void refuses_components_twice_absent_or_misnamed(void)
 {
     static const char *const covers[] = {
-        COVER " \"@method\"", COVER " \"x-absent\"", COVER " \"Host\"", COVER " \"ho st\"",
-        COVER " \"ho\\\"st\"", COVER " \"\"", COVER " host", COVER " 1", COVER " ?1", COVER " :aG9zdA==:",
+        COVER " \"@method\"",  COVER " \"x-absent\"", COVER " \"Host\"", COVER " \"ho st\"",
+        COVER " \"ho\\\"st\"", COVER " \"\"",         COVER " host",     COVER " 1",
+        COVER " ?1",           COVER " :aG9zdA==:",
     };
     for (size_t i = 0; i < sizeof covers / sizeof *covers; i++)
         CU_ASSERT_STRING_EQUAL(get_verdict(covers[i], PARAMS), "malformed");
@@ -359,7 +375,8 @@ static void notices_every_change_of_what_is_covered(void)
 
 static void an_authority_keeps_the_port_it_came_with(void)
 {
-    static const char *const hosts[] = {"node.example", "node.example:443", "node.example:80", "[::1]:3030", "10.0.0.1:3030"};
+    static const char *const hosts[] = {"node.example", "node.example:443", "node.example:80",
+                                        "[::1]:3030", "10.0.0.1:3030"};
     for (size_t i = 0; i < 5; i++) {
         struct exchange *x = exchange_new();
         x->request.authority = text(hosts[i]);
@@ -377,8 +394,18 @@ static void an_authority_keeps_the_port_it_came_with(void)
 static void refuses_targets_that_are_not_a_plain_path(void)
 {
     static const char *const targets[] = {
-        "", "*", "shares_backup", "http://node.example/shares_backup", "/shares_backup?", "/shares_backup?x=1",
-        "/a#b", "/a b", "/a\tb", "/a\nb", "/\x7f", "/\xc3\xa4",
+        "",
+        "*",
+        "shares_backup",
+        "http://node.example/shares_backup",
+        "/shares_backup?",
+        "/shares_backup?x=1",
+        "/a#b",
+        "/a b",
+        "/a\tb",
+        "/a\nb",
+        "/\x7f",
+        "/\xc3\xa4",
     };
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
         struct exchange *x = exchange_new();
@@ -392,7 +419,8 @@ static void refuses_targets_that_are_not_a_plain_path(void)
 static void refuses_methods_and_authorities_that_are_none(void)
 {
     static const char *const methods[] = {"", "G T", "GET\n", "G\"T", "G(T", "\xff"};
-    static const char *const hosts[] = {"", "a b", "user@host", "host/", "a,b", "h\n", "\x80", "h?", "h#"};
+    static const char *const hosts[] = {"",    "a b",  "user@host", "host/", "a,b",
+                                        "h\n", "\x80", "h?",        "h#"};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         struct exchange *x = signed_get();
         x->request.method = text(methods[i]);
@@ -494,8 +522,11 @@ static void refuses_weak_or_broken_digests(void)
 {
     static const char *const digests[] = {
         "md5=:HUXZLQLMuI/KZ5KDcJPcOA==:",
-        "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:",
-        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBA==:", "sha-256", "",
+        "sha-512=:WZDPaVn/"
+        "7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:",
+        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBA==:",
+        "sha-256",
+        "",
     };
     for (size_t i = 0; i < sizeof digests / sizeof *digests; i++) {
         struct exchange *x = exchange_new();
@@ -568,8 +599,8 @@ static void refuses_each_missing_parameter(void)
 static void refuses_doubled_parameters(void)
 {
     static const char *const more[] = {
-        ";created=1000000", ";created=999", ";expires=1000060", ";nonce=\"" NONCE "\"",
-        ";keyid=\"x\"", ";tag=\"mpc-migration-v1\"",
+        ";created=1000000",     ";created=999", ";expires=1000060",
+        ";nonce=\"" NONCE "\"", ";keyid=\"x\"", ";tag=\"mpc-migration-v1\"",
     };
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
         char params[400];
@@ -588,9 +619,20 @@ static void refuses_unknown_parameters(void)
 static void refuses_parameters_of_another_type(void)
 {
     static const char *const params[] = {
-        ";created=\"1000000\"", ";created=1000000.0", ";created", ";created=@1000000", ";created=-1000000",
-        ";expires=\"1\"", ";expires=-1", ";nonce=" NONCE, ";nonce=:AAAA:", ";keyid=abc", ";keyid=1", ";tag=mpc-migration-v1",
-        ";alg=ed25519", ";alg",
+        ";created=\"1000000\"",
+        ";created=1000000.0",
+        ";created",
+        ";created=@1000000",
+        ";created=-1000000",
+        ";expires=\"1\"",
+        ";expires=-1",
+        ";nonce=" NONCE,
+        ";nonce=:AAAA:",
+        ";keyid=abc",
+        ";keyid=1",
+        ";tag=mpc-migration-v1",
+        ";alg=ed25519",
+        ";alg",
     };
     for (size_t i = 0; i < sizeof params / sizeof *params; i++)
         CU_ASSERT_STRING_EQUAL(get_verdict(COVER, params[i]), "malformed");
@@ -598,7 +640,8 @@ static void refuses_parameters_of_another_type(void)
 
 static void refuses_other_algorithms(void)
 {
-    static const char *const algs[] = {"hmac-sha256", "rsa-pss-sha512", "ed448", "", "ED25519", "ed25519 ", "none"};
+    static const char *const algs[] = {"hmac-sha256", "rsa-pss-sha512", "ed448", "",
+                                       "ED25519",     "ed25519 ",       "none"};
     for (size_t i = 0; i < sizeof algs / sizeof *algs; i++) {
         char params[400];
         (void)snprintf(params, sizeof params, "%s;alg=\"%s\"", PARAMS, algs[i]);
@@ -609,11 +652,14 @@ static void refuses_other_algorithms(void)
 
 static void refuses_tags_of_other_applications(void)
 {
-    static const char *const tags[] = {"", "mpc-migration-v2", "mpc-migration-v1-response", "MPC-migration-v1", "web-bot-auth"};
+    static const char *const tags[] = {"", "mpc-migration-v2", "mpc-migration-v1-response",
+                                       "MPC-migration-v1", "web-bot-auth"};
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
         char params[400];
         (void)snprintf(params, sizeof params,
-                       ";created=1000000;expires=1000060;nonce=\"" NONCE "\";keyid=\"$K\";tag=\"%s\"", tags[i]);
+                       ";created=1000000;expires=1000060;nonce=\"" NONCE
+                       "\";keyid=\"$K\";tag=\"%s\"",
+                       tags[i]);
         CU_ASSERT_STRING_EQUAL(get_verdict(COVER, params), "tag");
     }
 }
@@ -621,8 +667,16 @@ static void refuses_tags_of_other_applications(void)
 static void refuses_a_keyid_that_is_not_the_honoured_key(void)
 {
     static const char *const keyids[] = {
-        "", "ed25519:", "test-key", "ed25519:11111111111111111111111111111111", "$K ", " $K", "\\\"$K\\\"", "\\\\$K",
-        "secp256k1:11111111111111111111111111111111", "ed25519:0OIl",
+        "",
+        "ed25519:",
+        "test-key",
+        "ed25519:11111111111111111111111111111111",
+        "$K ",
+        " $K",
+        "\\\"$K\\\"",
+        "\\\\$K",
+        "secp256k1:11111111111111111111111111111111",
+        "ed25519:0OIl",
     };
     for (size_t i = 0; i < sizeof keyids / sizeof *keyids; i++) {
         char params[400];
@@ -669,8 +723,11 @@ static void nonces_have_one_alphabet_and_two_lengths(void)
     }
     for (int c = ' '; c <= '~'; c++) {
         (void)snprintf(nonce, sizeof nonce, "\"AAECAwQFBgcIC%sQoLDA0ODw\"",
-                       c == '"' ? "\\\"" : c == '\\' ? "\\\\" : (char[]){(char)c, '\0'});
-        bool is_in = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+                       c == '"'    ? "\\\""
+                       : c == '\\' ? "\\\\"
+                                   : (char[]){(char)c, '\0'});
+        bool is_in = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '_';
         CU_ASSERT_STRING_EQUAL(nonce_verdict(nonce), is_in ? "ok" : "malformed");
     }
 }
@@ -764,9 +821,10 @@ static void refuses_the_key_that_signs_everything(void)
 /* S + L satisfies the equation as well as S. */
 static void refuses_a_second_form_of_the_same_signature(void)
 {
-    static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
-                                      0xa2, 0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,
-                                      0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
+    static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,
+                                      0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+                                      0,    0,    0,    0,    0,    0,    0,    0,
+                                      0,    0,    0,    0,    0,    0,    0,    0x10};
     struct exchange *x = signed_get();
     unsigned carry = 0;
     EXPECT(x, "ok");
@@ -784,9 +842,12 @@ static void a_reason_is_the_first_that_applies(void)
 {
     CU_ASSERT_STRING_EQUAL(get_verdict("", ";created=1;expires=1;tag=\"x\""), "coverage");
     CU_ASSERT_STRING_EQUAL(get_verdict(COVER, ";created=1;expires=1;tag=\"x\""), "parameter");
-    CU_ASSERT_STRING_EQUAL(get_verdict(COVER, ";created=1;expires=1;nonce=\"" NONCE "\";keyid=\"x\";tag=\"x\""), "tag");
     CU_ASSERT_STRING_EQUAL(
-        get_verdict(COVER, ";created=1;expires=1;nonce=\"" NONCE "\";keyid=\"x\";tag=\"mpc-migration-v1\""), "keyid");
+        get_verdict(COVER, ";created=1;expires=1;nonce=\"" NONCE "\";keyid=\"x\";tag=\"x\""),
+        "tag");
+    CU_ASSERT_STRING_EQUAL(get_verdict(COVER, ";created=1;expires=1;nonce=\"" NONCE
+                                              "\";keyid=\"x\";tag=\"mpc-migration-v1\""),
+                           "keyid");
     CU_ASSERT_STRING_EQUAL(get_verdict("", ";x"), "malformed");
 }
 

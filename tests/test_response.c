@@ -41,7 +41,8 @@ static void answer_free(struct answer **a)
 
 static bool is_believed(struct answer *a)
 {
-    enum mig_err err = mig_response_verify(&a->m, a->x->node->public_key, NONCE, a->digest, &a->created);
+    enum mig_err err =
+        mig_response_verify(&a->m, a->x->node->public_key, NONCE, a->digest, &a->created);
     CU_ASSERT(err == MIG_OK || err == MIG_ERR_DENIED);
     static const uint8_t none[MIG_DIGEST_LEN];
     CU_ASSERT_EQUAL(err == MIG_OK, memcmp(a->digest, none, sizeof none) != 0);
@@ -107,7 +108,8 @@ static void believes_what_our_signer_writes(void)
     CU_ASSERT_FALSE(is_believed(a)); /* added on the way */
     CU_ASSERT_EQUAL(sign_ours(a, &fields), MIG_OK);
     CU_ASSERT(is_believed(a));
-    CU_ASSERT_PTR_NOT_NULL(strstr(fields.input, "\"mpc-migration-context\" \"retry-after\" \"allow\""));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(fields.input, "\"mpc-migration-context\" \"retry-after\" \"allow\""));
     a->m.status = 503;
     CU_ASSERT_FALSE(is_believed(a));
     CU_ASSERT_EQUAL(sign_ours(a, &fields), MIG_OK);
@@ -132,37 +134,45 @@ static void our_signer_refuses_what_no_client_believes(void)
 {
     struct answer *a = answer_new();
     struct mig_signature_fields fields;
-    CU_ASSERT_EQUAL(mig_response_sign(&a->m, a->x->node, MIG_TEXT("short"), NOW, &fields), MIG_ERR_BUG);
+    CU_ASSERT_EQUAL(mig_response_sign(&a->m, a->x->node, MIG_TEXT("short"), NOW, &fields),
+                    MIG_ERR_BUG);
     a->m.request = NULL;
-    CU_ASSERT_EQUAL(mig_response_sign(&a->m, a->x->node, MIG_TEXT(NONCE), NOW, &fields), MIG_ERR_BUG);
+    CU_ASSERT_EQUAL(mig_response_sign(&a->m, a->x->node, MIG_TEXT(NONCE), NOW, &fields),
+                    MIG_ERR_BUG);
     a->m.request = &a->x->request;
     a->m.field_count = 1; /* no digest */
-    CU_ASSERT_NOT_EQUAL(mig_response_sign(&a->m, a->x->node, MIG_TEXT(NONCE), NOW, &fields), MIG_OK);
+    CU_ASSERT_NOT_EQUAL(mig_response_sign(&a->m, a->x->node, MIG_TEXT(NONCE), NOW, &fields),
+                        MIG_OK);
     CU_ASSERT_STRING_EQUAL(fields.input, "");
     a->m.field_count = 2;
-    CU_ASSERT_NOT_EQUAL(mig_response_sign(&a->m, a->x->node, MIG_TEXT(NONCE), UINT64_MAX, &fields), MIG_OK);
+    CU_ASSERT_NOT_EQUAL(mig_response_sign(&a->m, a->x->node, MIG_TEXT(NONCE), UINT64_MAX, &fields),
+                        MIG_OK);
     a->x->request.field_count = 1; /* no context */
-    CU_ASSERT_NOT_EQUAL(mig_response_sign(&a->m, a->x->node, MIG_TEXT(NONCE), NOW, &fields), MIG_OK);
+    CU_ASSERT_NOT_EQUAL(mig_response_sign(&a->m, a->x->node, MIG_TEXT(NONCE), NOW, &fields),
+                        MIG_OK);
     CU_ASSERT_STRING_EQUAL(fields.signature, "");
     answer_free(&a);
 }
 
 static void any_order_will_do(void)
 {
-    CU_ASSERT(form_is_believed("\"mpc-migration-context\";req \"@path\";req \"content-digest\" \"@method\";req "
-                               "\"content-type\" \"@status\"",
-                               ";tag=\"mpc-migration-v1-response\";keyid=\"$K\";nonce=\"" NONCE "\";created=1000001"));
+    CU_ASSERT(form_is_believed(
+        "\"mpc-migration-context\";req \"@path\";req \"content-digest\" \"@method\";req "
+        "\"content-type\" \"@status\"",
+        ";tag=\"mpc-migration-v1-response\";keyid=\"$K\";nonce=\"" NONCE "\";created=1000001"));
 }
 
 static void disbelieves_each_missing_component(void)
 {
-    static const char *const parts[] = {"\"@status\"",      "\"content-type\"", "\"content-digest\"",
-                                        "\"@method\";req",  "\"@path\";req",    "\"mpc-migration-context\";req"};
+    static const char *const parts[] = {"\"@status\"",        "\"content-type\"",
+                                        "\"content-digest\"", "\"@method\";req",
+                                        "\"@path\";req",      "\"mpc-migration-context\";req"};
     for (size_t left_out = 0; left_out < 6; left_out++) {
         char components[400] = "";
         for (size_t i = 0; i < 6; i++) {
             if (i != left_out)
-                (void)snprintf(components + strlen(components), sizeof components - strlen(components), "%s%s",
+                (void)snprintf(components + strlen(components),
+                               sizeof components - strlen(components), "%s%s",
                                components[0] != '\0' ? " " : "", parts[i]);
         }
         CU_ASSERT_FALSE(form_is_believed(components, ANSWER_PARAMS));
@@ -185,8 +195,9 @@ static void disbelieves_a_request_component_in_place_of_its_own(void)
 {
     struct answer *a = answer_new();
     add_field(&a->x->request, a->x->fields, "Content-Type", "application/json");
-    sign_answer(a, "(\"@status\" \"content-type\";req \"content-digest\" \"@method\";req \"@path\";req "
-                   "\"mpc-migration-context\";req)" ANSWER_PARAMS);
+    sign_answer(
+        a, "(\"@status\" \"content-type\";req \"content-digest\" \"@method\";req \"@path\";req "
+           "\"mpc-migration-context\";req)" ANSWER_PARAMS);
     CU_ASSERT_FALSE(is_believed(a));
     answer_free(&a);
 }
@@ -204,7 +215,8 @@ static void disbelieves_other_parameters(void)
         ";created=\"1\";nonce=\"" NONCE "\";keyid=\"$K\";tag=\"mpc-migration-v1-response\"",
         ";created=-1;nonce=\"" NONCE "\";keyid=\"$K\";tag=\"mpc-migration-v1-response\"",
         ";created=1000001;nonce=" NONCE ";keyid=\"$K\";tag=\"mpc-migration-v1-response\"",
-        ";created=1000001;nonce=\"AAECAwQFBgcICQoLDA0ODx\";keyid=\"$K\";tag=\"mpc-migration-v1-response\"",
+        ";created=1000001;nonce=\"AAECAwQFBgcICQoLDA0ODx\";keyid=\"$K\";tag=\"mpc-migration-v1-"
+        "response\"",
         ";created=1000001;nonce=\"\";keyid=\"$K\";tag=\"mpc-migration-v1-response\"",
         ";created=1000001;nonce=\"" NONCE "\";keyid=\"x\";tag=\"mpc-migration-v1-response\"",
         ";created=1000001;nonce=\"" NONCE "\";keyid=$K;tag=\"mpc-migration-v1-response\"",
@@ -212,7 +224,8 @@ static void disbelieves_other_parameters(void)
         "tag=\"mpc-migration-v1-response\"",
         ";created=1000001;nonce=\"" NONCE "\";keyid=\"$K\";tag=\"mpc-migration-v1\"",
         ";created=1000001;nonce=\"" NONCE "\";keyid=\"$K\";tag=x",
-        ";created=1000001;created=1000001;nonce=\"" NONCE "\";keyid=\"$K\";tag=\"mpc-migration-v1-response\"",
+        ";created=1000001;created=1000001;nonce=\"" NONCE
+        "\";keyid=\"$K\";tag=\"mpc-migration-v1-response\"",
     };
     for (size_t i = 0; i < sizeof params / sizeof *params; i++)
         CU_ASSERT_FALSE(form_is_believed(ANSWER, params[i]));
@@ -223,13 +236,15 @@ static void disbelieves_answers_swapped_between_two_requests(void)
 {
     struct answer *one = signed_answer(), *two = answer_new();
     struct mig_signature_fields fields;
-    CU_ASSERT_EQUAL(mig_response_sign(&two->m, two->x->node, MIG_TEXT("BBECAwQFBgcICQoLDA0ODw"), NOW, &fields), MIG_OK);
+    CU_ASSERT_EQUAL(
+        mig_response_sign(&two->m, two->x->node, MIG_TEXT("BBECAwQFBgcICQoLDA0ODw"), NOW, &fields),
+        MIG_OK);
     set_field(&two->m, two->fields, "Signature-Input", fields.input);
     set_field(&two->m, two->fields, "Signature", fields.signature);
     CU_ASSERT(is_believed(one));
     CU_ASSERT_FALSE(is_believed(two));
-    CU_ASSERT_EQUAL(mig_response_verify(&two->m, two->x->node->public_key, "BBECAwQFBgcICQoLDA0ODw", two->digest,
-                                        &two->created),
+    CU_ASSERT_EQUAL(mig_response_verify(&two->m, two->x->node->public_key, "BBECAwQFBgcICQoLDA0ODw",
+                                        two->digest, &two->created),
                     MIG_OK);
     answer_free(&one);
     answer_free(&two);
@@ -287,7 +302,8 @@ static void disbelieves_every_change_on_the_way(void)
 
 static void disbelieves_missing_and_doubled_fields(void)
 {
-    static const char *const names[] = {"Signature-Input", "Signature", "Content-Type", "Content-Digest"};
+    static const char *const names[] = {"Signature-Input", "Signature", "Content-Type",
+                                        "Content-Digest"};
     for (size_t i = 0; i < 4; i++) {
         struct answer *a = signed_answer();
         for (size_t k = 0; k < a->m.field_count; k++) {
@@ -309,14 +325,18 @@ static void disbelieves_missing_and_doubled_fields(void)
 /* A value joined from two lines has a valid signature and still two meanings. */
 static void disbelieves_doubled_fields_even_when_signed(void)
 {
-    static const char *const names[] = {"Content-Type", "Retry-After", "Allow", "Mpc-Migration-Context"};
+    static const char *const names[] = {"Content-Type", "Retry-After", "Allow",
+                                        "Mpc-Migration-Context"};
     for (size_t i = 0; i < 4; i++) {
         char inner[TEXT_MAX / 2], lower[40];
         struct answer *a = answer_new();
         for (size_t k = 0; k <= strlen(names[i]); k++)
-            lower[k] = (char)(names[i][k] >= 'A' && names[i][k] <= 'Z' ? names[i][k] + 32 : names[i][k]);
+            lower[k] =
+                (char)(names[i][k] >= 'A' && names[i][k] <= 'Z' ? names[i][k] + 32 : names[i][k]);
         add_field(&a->m, a->fields, names[i], "1");
-        (void)snprintf(inner, sizeof inner, i == 0 ? "(" ANSWER ")" ANSWER_PARAMS : "(" ANSWER " \"%s\")" ANSWER_PARAMS, lower);
+        (void)snprintf(inner, sizeof inner,
+                       i == 0 ? "(" ANSWER ")" ANSWER_PARAMS : "(" ANSWER " \"%s\")" ANSWER_PARAMS,
+                       lower);
         if (i > 0) {
             sign_answer(a, inner);
             CU_ASSERT(is_believed(a));

@@ -22,8 +22,12 @@ static struct mig_text text(const char *s)
 
 static enum mig_err parse_text(enum mig_sf_kind kind, struct mig_text value)
 {
-    sf = (struct mig_sf){.members = members, .items = items, .params = params,
-                         .member_cap = MEMBERS, .item_cap = ITEMS, .param_cap = PARAMS};
+    sf = (struct mig_sf){.members = members,
+                         .items = items,
+                         .params = params,
+                         .member_cap = MEMBERS,
+                         .item_cap = ITEMS,
+                         .param_cap = PARAMS};
     /* Exact size, so that a sanitizer sees a read past the end. */
     static char *exact;
     free(exact);
@@ -68,8 +72,20 @@ static void integers_have_up_to_fifteen_digits(void)
     gives(MIG_SF_ITEM, "999999999999999", "999999999999999");
     gives(MIG_SF_ITEM, "-999999999999999", "-999999999999999");
     CU_ASSERT_EQUAL(sf.members[0].item.value.number, -999999999999999);
-    static const char *const bad[] = {"1000000000000000", "-1000000000000000", "0000000000000001", "-", "--1", "+1",
-                                      "- 1", "1-", "1e3", "0x1", "1,000", "", " ", "99999999999999999999999999"};
+    static const char *const bad[] = {"1000000000000000",
+                                      "-1000000000000000",
+                                      "0000000000000001",
+                                      "-",
+                                      "--1",
+                                      "+1",
+                                      "- 1",
+                                      "1-",
+                                      "1e3",
+                                      "0x1",
+                                      "1,000",
+                                      "",
+                                      " ",
+                                      "99999999999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuses(MIG_SF_ITEM, bad[i]);
 }
@@ -85,7 +101,8 @@ static void decimals_have_twelve_and_three_digits(void)
     gives(MIG_SF_ITEM, "999999999999.999", "999999999999.999");
     CU_ASSERT_EQUAL(sf.members[0].item.value.type, MIG_SF_DECIMAL);
     CU_ASSERT_EQUAL(sf.members[0].item.value.number, 999999999999999);
-    static const char *const bad[] = {"1.", ".5", "-.5", "1.1234", "1000000000000.0", "1..2", "1.2.3", "1.-2", "1. 2"};
+    static const char *const bad[] = {"1.",   ".5",    "-.5",  "1.1234", "1000000000000.0",
+                                      "1..2", "1.2.3", "1.-2", "1. 2"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuses(MIG_SF_ITEM, bad[i]);
 }
@@ -95,8 +112,9 @@ static void strings_know_two_escapes(void)
     gives(MIG_SF_ITEM, "\"\"", "\"\"");
     gives(MIG_SF_ITEM, "\"a b~\"", "\"a b~\"");
     gives(MIG_SF_ITEM, "\"\\\"\\\\\"", "\"\\\"\\\\\"");
-    static const char *const bad[] = {"\"", "\"a", "\"a\\\"", "\"\\", "\"\\x\"", "\"\\\n\"", "\"\t\"", "\"\x7f\"",
-                                      "\"\xc3\xbc\"", "\"a\"b", "'a'", "\"a\" \"b\""};
+    static const char *const bad[] = {"\"",           "\"a",      "\"a\\\"", "\"\\",
+                                      "\"\\x\"",      "\"\\\n\"", "\"\t\"",  "\"\x7f\"",
+                                      "\"\xc3\xbc\"", "\"a\"b",   "'a'",     "\"a\" \"b\""};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuses(MIG_SF_ITEM, bad[i]);
     CU_ASSERT_EQUAL(parse_text(MIG_SF_ITEM, (struct mig_text){"\"a\0b\"", 5}), MIG_ERR_MALFORMED);
@@ -109,11 +127,13 @@ static void every_octet_of_a_token_is_as_the_rfc_says(void)
     for (int c = 0; c < 256; c++) {
         char t[3] = {'t', (char)c, 't'}, first[2] = {(char)c, 't'};
         bool alpha = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        bool tchar = alpha || (c >= '0' && c <= '9') || (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+        bool tchar =
+            alpha || (c >= '0' && c <= '9') || (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
         bool in = tchar || c == ':' || c == '/' || c == ';'; /* that starts a parameter */
         CU_ASSERT_EQUAL(parse_text(MIG_SF_ITEM, (struct mig_text){t, 3}) == MIG_OK, in);
         if (c != ' ')
-            CU_ASSERT_EQUAL(parse_text(MIG_SF_ITEM, (struct mig_text){first, 2}) == MIG_OK, alpha || c == '*');
+            CU_ASSERT_EQUAL(parse_text(MIG_SF_ITEM, (struct mig_text){first, 2}) == MIG_OK,
+                            alpha || c == '*');
     }
 }
 
@@ -151,8 +171,10 @@ static void byte_sequences_are_set_right(void)
     gives(MIG_SF_ITEM, ":a/:", ":aw==:");
     gives(MIG_SF_ITEM, ":a+:", ":aw==:");
     gives(MIG_SF_ITEM, ":a9:", ":aw==:");
-    static const char *const bad[] = {":", ":a", ":aGVsbG8=", ":a:", ":aaaaa:", ":aa=:", ":aaa==:", ":aa===:", ":=:",
-                                      ":aGVsb=G8:", ":aGVs bG8=:", ":_-aa:", ":aGVsbG8=:x", ":aaaa=:", ":aGVsbG8=:="};
+    static const char *const bad[] = {
+        ":",           ":a",      ":aGVsbG8=",   ":a:",     ":aaaaa:",
+        ":aa=:",       ":aaa==:", ":aa===:",     ":=:",     ":aGVsb=G8:",
+        ":aGVs bG8=:", ":_-aa:",  ":aGVsbG8=:x", ":aaaa=:", ":aGVsbG8=:="};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuses(MIG_SF_ITEM, bad[i]);
 }
@@ -170,7 +192,8 @@ static void dates_are_whole_seconds(void)
 {
     gives(MIG_SF_ITEM, "@0", "@0");
     gives(MIG_SF_ITEM, "@-1659578233", "@-1659578233");
-    static const char *const bad[] = {"@", "@1.0", "@x", "@ 1", "@-", "@\"1\"", "@1000000000000000"};
+    static const char *const bad[] = {
+        "@", "@1.0", "@x", "@ 1", "@-", "@\"1\"", "@1000000000000000"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuses(MIG_SF_ITEM, bad[i]);
 }
@@ -183,10 +206,33 @@ static void display_strings_are_valid_utf8(void)
     gives(MIG_SF_ITEM, "%\"%e2%82%ac%f0%9f%98%80%ed%9f%bf%f4%8f%bf%bf\"",
           "%\"%e2%82%ac%f0%9f%98%80%ed%9f%bf%f4%8f%bf%bf\"");
     static const char *const bad[] = {
-        "%", "%x", "%\"", "%\"a", "%\"%\"", "%\"%c\"", "%\"%C3%BC\"", "%\"%gg\"", "%\"%0g\"", "%\"\xc3\xbc\"", "%\"\t\"",
-        "%\"%c3\"", "%\"%c3%c3\"", "%\"%80\"", "%\"%c0%80\"", "%\"%c1%bf\"", "%\"%e0%80%80\"", "%\"%e0%9f%bf\"",
-        "%\"%ed%a0%80\"", "%\"%f0%80%80%80\"", "%\"%f0%8f%bf%bf\"", "%\"%f4%90%80%80\"", "%\"%f5%80%80%80\"", "%\"%ff\"",
-        "%\"%e2%82\"", "%\"%e2%82a\"", "%\"%e2%82%\"",
+        "%",
+        "%x",
+        "%\"",
+        "%\"a",
+        "%\"%\"",
+        "%\"%c\"",
+        "%\"%C3%BC\"",
+        "%\"%gg\"",
+        "%\"%0g\"",
+        "%\"\xc3\xbc\"",
+        "%\"\t\"",
+        "%\"%c3\"",
+        "%\"%c3%c3\"",
+        "%\"%80\"",
+        "%\"%c0%80\"",
+        "%\"%c1%bf\"",
+        "%\"%e0%80%80\"",
+        "%\"%e0%9f%bf\"",
+        "%\"%ed%a0%80\"",
+        "%\"%f0%80%80%80\"",
+        "%\"%f0%8f%bf%bf\"",
+        "%\"%f4%90%80%80\"",
+        "%\"%f5%80%80%80\"",
+        "%\"%ff\"",
+        "%\"%e2%82\"",
+        "%\"%e2%82a\"",
+        "%\"%e2%82%\"",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuses(MIG_SF_ITEM, bad[i]);
@@ -197,8 +243,9 @@ static void parameters_bind_to_their_item(void)
     gives(MIG_SF_ITEM, "a;b;c=?1;d=?0;e=1; f=\"x\"", "a;b;c;d=?0;e=1;f=\"x\"");
     gives(MIG_SF_ITEM, "1;a=*x;b=:aa:;c=@5;d=1.50;e=%\"y\"", "1;a=*x;b=:aQ==:;c=@5;d=1.5;e=%\"y\"");
     CU_ASSERT_FALSE(sf.has_duplicates);
-    static const char *const bad[] = {"a;", "a; ", "a;B", "a;=1", "a;b=", "a;b =1", "a;b= 1", "a ;b", "a;\tb", "a;;b",
-                                      "a;b=(1)", "a;1", "a;b=-"};
+    static const char *const bad[] = {
+        "a;",   "a; ",   "a;B",  "a;=1",    "a;b=", "a;b =1", "a;b= 1",
+        "a ;b", "a;\tb", "a;;b", "a;b=(1)", "a;1",  "a;b=-"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuses(MIG_SF_ITEM, bad[i]);
 }
@@ -226,8 +273,10 @@ static void lists_hold_items_and_inner_lists(void)
     gives(MIG_SF_LIST, " a \t", "a");
     gives(MIG_SF_LIST, "( a  b ), ();x, (\"c\";d=1)", "(a b), ();x, (\"c\";d=1)");
     gives(MIG_SF_LIST, "?1, ?0", "?1, ?0");
-    static const char *const bad[] = {",", "a,", "a, ", "a,,b", "a b", "\ta", "(", "(a", "(a b", "(a\tb)", "(a,b)", "((a))",
-                                      "(a)b", "(a)(b)", "a=1", "(\"a\"\"b\")", "(a;)", "(a;b;)", "(;a)"};
+    static const char *const bad[] = {",",    "a,",     "a, ",  "a,,b",         "a b",   "\ta",
+                                      "(",    "(a",     "(a b", "(a\tb)",       "(a,b)", "((a))",
+                                      "(a)b", "(a)(b)", "a=1",  "(\"a\"\"b\")", "(a;)",  "(a;b;)",
+                                      "(;a)"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuses(MIG_SF_LIST, bad[i]);
 }
@@ -236,14 +285,16 @@ static void dictionaries_hold_keys(void)
 {
     gives(MIG_SF_DICTIONARY, "", "");
     gives(MIG_SF_DICTIONARY, "a=1,b , c=?1;x,d=?0, e=()", "a=1, b, c;x, d=?0, e=()");
-    gives(MIG_SF_DICTIONARY, "sig=(\"@method\" \"a\";req);created=1", "sig=(\"@method\" \"a\";req);created=1");
+    gives(MIG_SF_DICTIONARY, "sig=(\"@method\" \"a\";req);created=1",
+          "sig=(\"@method\" \"a\";req);created=1");
     CU_ASSERT(sf.members[0].is_inner);
     CU_ASSERT_EQUAL(sf.members[0].count, 2);
     CU_ASSERT(mig_text_is(sf.items[1].value.text, "a"));
     CU_ASSERT_EQUAL(sf.items[1].param_count, 1);
     CU_ASSERT(mig_text_is(sf.params[sf.items[1].param].key, "req"));
     CU_ASSERT(mig_text_is(sf.params[sf.members[0].item.param].key, "created"));
-    static const char *const bad[] = {"A=1", "1=1", "=1", "a=", "a =1", "a= 1", "a=1,", "a=1 b=2", "a=1;", "a,,b", "a;b=(", "a=b=c"};
+    static const char *const bad[] = {"A=1",  "1=1",     "=1",   "a=",   "a =1",  "a= 1",
+                                      "a=1,", "a=1 b=2", "a=1;", "a,,b", "a;b=(", "a=b=c"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuses(MIG_SF_DICTIONARY, bad[i]);
 }
@@ -258,8 +309,8 @@ static void items_stand_alone(void)
 
 static void no_prefix_reads_past_its_end(void)
 {
-    static const char whole[] =
-        "a=1.5, b=(\"x\\\"\";k=:aGVsbG8=: tok/en ?1;r @-5);p=%\"f%c3%bc\", *c;d=-12, e=%\"%e2%82%ac\"";
+    static const char whole[] = "a=1.5, b=(\"x\\\"\";k=:aGVsbG8=: tok/en ?1;r @-5);p=%\"f%c3%bc\", "
+                                "*c;d=-12, e=%\"%e2%82%ac\"";
     CU_ASSERT_EQUAL(parse(MIG_SF_DICTIONARY, whole), MIG_OK);
     size_t accepted = 0;
     for (size_t len = 0; len < sizeof whole; len++) {
@@ -278,8 +329,12 @@ static void arrays_bound_what_is_accepted(void)
     CU_ASSERT_EQUAL(parse(MIG_SF_DICTIONARY, value), MIG_OK);
     CU_ASSERT_EQUAL(sf.member_count, 1024);
 
-    struct mig_sf small = {.members = members, .items = items, .params = params,
-                           .member_cap = 1, .item_cap = 2, .param_cap = 2};
+    struct mig_sf small = {.members = members,
+                           .items = items,
+                           .params = params,
+                           .member_cap = 1,
+                           .item_cap = 2,
+                           .param_cap = 2};
     CU_ASSERT_EQUAL(mig_sf_parse(MIG_SF_LIST, text("(a;x b;y)"), &small), MIG_OK);
     CU_ASSERT_EQUAL(mig_sf_parse(MIG_SF_LIST, text("(a b c)"), &small), MIG_ERR_MALFORMED);
     CU_ASSERT_EQUAL(mig_sf_parse(MIG_SF_LIST, text("(a;x b;y);z"), &small), MIG_ERR_MALFORMED);
