@@ -7,6 +7,7 @@
  * whatever it wants to the connection.
  */
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -83,8 +84,10 @@ static inline void *scripted_run(void *arg)
     struct scripted *s = arg;
     while (!atomic_load(&s->stop)) {
         int fd = accept(s->listener, NULL, NULL);
+        int on = 1;
         if (fd < 0)
             break;
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         for (char *body; (body = scripted_read(s, fd)) != NULL;) {
             bool more = s->answer(s, fd, body, atomic_fetch_add(&s->requests, 1));
             free(body);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MIG_CHAIN_POLL_H
+#define MIG_CHAIN_POLL_H
+/*
+ * One look at the contract: the newest final block, and every view at that
+ * very block, into the cache as one. No thread, no clock; chain/watch.h runs
+ * it, a one-shot command calls it.
+ */
+#include "chain/cache.h"
+#include "chain/dialect.h"
+#include "chain/rpc.h"
+#include "chain/state.h"
+
+enum {
+    MIG_POLL_FUTURE_S = 60,      /* a block more than this ahead of our clock is not believed */
+    MIG_POLL_VERSION_EVERY = 300, /* looks; contracts are upgraded in place */
+    MIG_POLL_REASON_MAX = MIG_REASON_MAX + 64,
+};
+
+struct mig_poller {
+    struct mig_rpc *rpc;     /* borrowed */
+    struct mig_cache *cache; /* borrowed */
+    char contract[MIG_ACCOUNT_MAX + 1];
+    enum mig_dialect forced;
+    bool known; /* `speech` was picked */
+    struct mig_speech speech;
+    char version[MIG_VERSION_MAX + 1]; /* "" when the contract does not tell */
+    uint32_t until_version;            /* looks until it is asked for again */
+    struct mig_block block;            /* the newest that was taken in */
+    char reason[MIG_POLL_REASON_MAX];  /* why the last look failed; "" after success */
+};
+
+/* MIG_ERR_MALFORMED when `contract` is no account id. */
+enum mig_err mig_poller_init(struct mig_poller *poller, struct mig_rpc *rpc, struct mig_cache *cache,
+                             const char *contract, enum mig_dialect forced) MIG_MUST_USE;
+
+/* MIG_OK: the cache is as new as the endpoint (also when there is no newer
+ * block). Otherwise nothing changed and `reason` says why: errors of
+ * chain/rpc.h, or MIG_ERR_MALFORMED for answers that do not parse. */
+enum mig_err mig_poll(struct mig_poller *poller, uint64_t now_ns) MIG_MUST_USE;
+
+#endif
