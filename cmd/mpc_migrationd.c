@@ -3,6 +3,7 @@
  * mpc-migrationd: the migration service as a sidecar, next to a node that does
  * not embed it. Configuration and signals here; everything else is the library.
  */
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,6 +257,17 @@ static int run(const struct mig_config_file *file)
     int status = serve(&config, &host, &daemon);
     mig_hooks_free(&daemon.hooks);
     return status;
+}
+
+/* Relative paths in the file start where the file is. */
+static const char *folder_of(const char *path, char out[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == NULL ? 0 : (size_t)(slash - path);
+    if (len >= PATH_MAX)
+        len = 0;
+    (void)snprintf(out, PATH_MAX, "%.*s", (int)len, path);
+    return len > 0 ? out : slash == NULL ? "." : "/";
 }
 
 int main(int argc, char **argv)
