@@ -10,6 +10,7 @@
 
 #include "crypto/key.h"
 #include "migration/honour.h"
+#include "server/publisher.h"
 #include "server/receipts.h"
 #include "store/record.h"
 
@@ -34,6 +35,7 @@ struct mig_keep {
     uint64_t ticket; /* of the import in progress */
     bool importing;
     struct mig_receipts receipts;
+    struct mig_publisher publisher;
     uint64_t checked_generation; /* of the view whose shares were looked up */
     bool shares_missing;
     bool store_failing;
@@ -172,6 +174,7 @@ void mig_keep_free(struct mig_keep **keep)
         return;
     mig_keep_stop(k);
     mig_machine_free(&k->machine);
+    mig_publisher_clear(&k->publisher);
     mig_view_release(&k->view);
     (void)pthread_cond_destroy(&k->work);
     (void)pthread_mutex_destroy(&k->lock);
@@ -347,6 +350,17 @@ static enum mig_err backup_acknowledged(void *ctx, uint64_t epoch,
     return MIG_OK;
 }
 
+static bool take_published(void *ctx, const uint8_t public_key[MIG_KEY_LEN],
+                           struct mig_ephemeral *pair)
+{
+    struct mig_keep *keep = ctx;
+    (void)pthread_mutex_lock(&keep->lock);
+    bool taken = mig_publisher_take(&keep->publisher, public_key, monotonic_ms(), pair);
+    (void)pthread_cond_signal(&keep->work); /* the next one is due */
+    (void)pthread_mutex_unlock(&keep->lock);
+    return taken;
+}
+
 void mig_keep_table(struct mig_keep *keep, struct mig_keeper *out)
 {
     *out = (struct mig_keeper){
@@ -361,6 +375,7 @@ void mig_keep_table(struct mig_keep *keep, struct mig_keeper *out)
         .store_writable = store_writable,
         .backup_served = backup_served,
         .backup_acknowledged = backup_acknowledged,
+        .take_published = keep->config.publish != NULL ? take_published : NULL,
     };
 }
 
@@ -423,22 +438,49 @@ static void report_task(const struct mig_keep *keep, enum mig_task_kind kind, en
  * asks. Once per generation; drops the lock while it looks. */
 static void check_shares(struct mig_keep *keep)
 {
-    if (keep->view == NULL || keep->view->generation == keep->checked_generation)
-        return;
-    const struct mig_view *view = mig_view_ref(keep->view);
-    bool before = keep->shares_missing;
-    keep->checked_generation = view->generation;
+    while (!keep->stopping && keep->view != NULL && keep->view->generation != keep->checked_generation) {
+        const struct mig_view *view = mig_view_ref(keep->view);
+        bool before = keep->shares_missing;
+        keep->checked_generation = view->generation;
+        (void)pthread_mutex_unlock(&keep->lock);
+        bool held = mig_view_current_seat(view, keep->config.account, keep->config.tls_key) == MIG_SEAT_HELD;
+        bool missing = held && view->keyset.count > 0 && look_up(keep, &view->keyset) != MIG_OK;
+        if (missing && !before)
+            say(keep, MIG_LOG_ERROR, "shares-missing",
+                "this node holds the seat but lacks a share of the contract's keyset; restore it before anything else");
+        mig_view_release(&view);
+        (void)pthread_mutex_lock(&keep->lock);
+        keep->shares_missing = missing;
+    }
+}
+
+/* Somebody may want to exchange keys with the participant, and with the
+ * destination of a running migration. */
+static bool wants_published_key(const struct mig_keep *keep)
+{
+    const struct mig_view *view = keep->view;
+    if (keep->config.publish == NULL || view == NULL || view->protocol != MIG_PROTOCOL_RUNNING)
+        return false;
+    if (mig_view_seat(view, keep->config.account, keep->config.tls_key) == MIG_SEAT_HELD)
+        return true;
+    return view->has_destination && view->destination.active &&
+           memcmp(view->destination.tls_key, keep->config.tls_key, MIG_KEY_LEN) == 0;
+}
+
+/* Publishes an ephemeral key when one is due, with the lock dropped; returns
+ * when to look again. */
+static uint64_t publish(struct mig_keep *keep)
+{
+    uint8_t key[MIG_KEY_LEN];
+    uint64_t wake_ms = UINT64_MAX;
+    if (!mig_publisher_next(&keep->publisher, wants_published_key(keep), monotonic_ms(), key,
+                            &wake_ms))
+        return wake_ms;
     (void)pthread_mutex_unlock(&keep->lock);
-    bool held =
-        mig_view_current_seat(view, keep->config.account, keep->config.tls_key) == MIG_SEAT_HELD;
-    bool missing = held && view->keyset.count > 0 && look_up(keep, &view->keyset) != MIG_OK;
-    if (missing && !before)
-        say(keep, MIG_LOG_ERROR, "shares-missing",
-            "this node holds the seat but lacks a share of the contract's keyset; restore it "
-            "before anything else");
-    mig_view_release(&view);
+    enum mig_err err = keep->config.publish(keep->config.publish_ctx, key);
     (void)pthread_mutex_lock(&keep->lock);
-    keep->shares_missing = missing;
+    mig_publisher_result(&keep->publisher, key, err, monotonic_ms());
+    return monotonic_ms(); /* ask once more before sleeping */
 }
 
 static void sleep_until(struct mig_keep *keep, uint64_t wake_ms)
@@ -480,12 +522,15 @@ static void *work(void *arg)
         if (keep->stopping)
             break;
         enum mig_err err = mig_machine_next(keep->machine, monotonic_ms(), &task);
-        if (err != MIG_OK)
-            sleep_until(keep, monotonic_ms() + 1000); /* out of memory now; perhaps not then */
-        else if (task.kind == MIG_TASK_NONE)
-            sleep_until(keep, task.wake_ms);
-        else
+        if (err == MIG_OK && task.kind != MIG_TASK_NONE) {
             carry_out(keep, &task);
+            continue;
+        }
+        /* Out of memory now; perhaps not in a second. */
+        uint64_t wake_ms = err == MIG_OK ? task.wake_ms : monotonic_ms() + 1000;
+        uint64_t due_ms = publish(keep);
+        if (!keep->stopping)
+            sleep_until(keep, due_ms < wake_ms ? due_ms : wake_ms);
     }
     (void)pthread_mutex_unlock(&keep->lock);
     return NULL;

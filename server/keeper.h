@@ -19,6 +19,10 @@ struct mig_keep_config {
     uint64_t key_delay_ns;
     struct mig_host host; /* complete: no NULL function but job_changed and log */
     struct mig_counters *counters;
+    /* announce=contract: sends publish_ephemeral_key; NULL otherwise. Called on
+     * the worker. */
+    enum mig_err (*publish)(void *ctx, const uint8_t key[MIG_KEY_LEN]);
+    void *publish_ctx;
 };
 
 /* Loads the records. A damaged one is reported through host.log, and then
