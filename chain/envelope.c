@@ -428,7 +428,7 @@ enum mig_err mig_envelope_access_key(const char *json, size_t len, struct mig_ac
 
 /* ---- block ---- */
 
-static void read_header(struct mig_json *j, struct mig_head *out)
+static void read_header(struct mig_json *j, struct mig_tip *out)
 {
     enum { HEIGHT, HASH, TIME };
     static const char *const fields[] = {"height", "hash", "timestamp", NULL};
@@ -457,7 +457,7 @@ static void read_block(struct mig_json *j, void *value, struct mig_rpc_error *e,
     mig_json_need(j, seen == 1);
 }
 
-enum mig_err mig_envelope_block(const char *json, size_t len, struct mig_head *out,
+enum mig_err mig_envelope_block(const char *json, size_t len, struct mig_tip *out,
                                 struct mig_rpc_error *e)
 {
     memset(out, 0, sizeof *out);

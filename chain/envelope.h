@@ -74,7 +74,8 @@ struct mig_returned {
 };
 void mig_returned_clear(struct mig_returned *returned);
 
-struct mig_head {
+/* A block as `block` names it. */
+struct mig_tip {
     struct mig_block block;
     char hash[MIG_HASH_TEXT_MAX];
 };
@@ -100,7 +101,7 @@ struct mig_outcome {
  * empty. MIG_ERR_MALFORMED for what is no answer at all. */
 enum mig_err mig_envelope_view(const char *json, size_t len, struct mig_returned *out,
                                struct mig_rpc_error *e) MIG_MUST_USE;
-enum mig_err mig_envelope_block(const char *json, size_t len, struct mig_head *out,
+enum mig_err mig_envelope_block(const char *json, size_t len, struct mig_tip *out,
                                 struct mig_rpc_error *e) MIG_MUST_USE;
 enum mig_err mig_envelope_access_key(const char *json, size_t len, struct mig_access_key *out,
                                      struct mig_rpc_error *e) MIG_MUST_USE;

@@ -55,7 +55,7 @@ static enum mig_err learn_version(struct mig_poller *p)
 }
 
 /* Reads every view of the dialect at the block; all or none. */
-static enum mig_err read_views(struct mig_poller *p, const struct mig_head *head,
+static enum mig_err read_views(struct mig_poller *p, const struct mig_tip *head,
                                struct mig_returned returned[PARTS])
 {
     for (enum mig_part part = MIG_PART_STATE; part <= MIG_PART_EPHEMERAL; part++) {
@@ -74,7 +74,7 @@ static enum mig_err read_views(struct mig_poller *p, const struct mig_head *head
     return MIG_OK;
 }
 
-static enum mig_err feed_views(struct mig_poller *p, const struct mig_head *head,
+static enum mig_err feed_views(struct mig_poller *p, const struct mig_tip *head,
                                const struct mig_returned returned[PARTS])
 {
     struct mig_answer answers[PARTS];
@@ -97,7 +97,7 @@ static enum mig_err feed_views(struct mig_poller *p, const struct mig_head *head
 enum mig_err mig_poll(struct mig_poller *p, uint64_t now_ns)
 {
     struct mig_returned returned[PARTS] = {{0}};
-    struct mig_head head;
+    struct mig_tip head;
     enum mig_err err = MIG_OK;
     p->reason[0] = '\0';
     if (!p->known || p->until_version-- == 0)

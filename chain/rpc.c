@@ -348,7 +348,7 @@ static bool is_plain(const char *text)
 
 /* ---- the calls ---- */
 
-static enum mig_err get_block(struct mig_rpc *rpc, char *text, struct mig_head *out)
+static enum mig_err get_block(struct mig_rpc *rpc, char *text, struct mig_tip *out)
 {
     long status;
     memset(out, 0, sizeof *out);
@@ -361,12 +361,12 @@ static enum mig_err get_block(struct mig_rpc *rpc, char *text, struct mig_head *
     return err;
 }
 
-enum mig_err mig_rpc_final_block(struct mig_rpc *rpc, struct mig_head *out)
+enum mig_err mig_rpc_final_block(struct mig_rpc *rpc, struct mig_tip *out)
 {
     return get_block(rpc, request("block", "\"finality\":\"final\""), out);
 }
 
-enum mig_err mig_rpc_block(struct mig_rpc *rpc, const char *hash, struct mig_head *out)
+enum mig_err mig_rpc_block(struct mig_rpc *rpc, const char *hash, struct mig_tip *out)
 {
     uint8_t bytes[MIG_DIGEST_LEN];
     memset(out, 0, sizeof *out);

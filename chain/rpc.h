@@ -48,8 +48,8 @@ const struct mig_rpc_error *mig_rpc_error(const struct mig_rpc *rpc);
  * _CANCELLED, _NOMEM. */
 
 /* The newest final block; and the one with this hash. */
-enum mig_err mig_rpc_final_block(struct mig_rpc *rpc, struct mig_head *out) MIG_MUST_USE;
-enum mig_err mig_rpc_block(struct mig_rpc *rpc, const char *hash, struct mig_head *out) MIG_MUST_USE;
+enum mig_err mig_rpc_final_block(struct mig_rpc *rpc, struct mig_tip *out) MIG_MUST_USE;
+enum mig_err mig_rpc_block(struct mig_rpc *rpc, const char *hash, struct mig_tip *out) MIG_MUST_USE;
 /* Calls a view method at the block `hash` (NULL: the newest final one).
  * `args`: JSON text, "" for none. The answer must come from that very block. */
 enum mig_err mig_rpc_view(struct mig_rpc *rpc, const char *contract, const char *method,

@@ -188,7 +188,7 @@ static enum mig_err deliver(struct mig_sender *s, struct mig_delivery *out)
 /* An earlier transaction: learn its end, or that it can have none any more. */
 static enum mig_err settle(struct mig_sender *s, struct mig_delivery *out)
 {
-    struct mig_head head;
+    struct mig_tip head;
     enum mig_err err;
     bool lost;
     memcpy(out->hash, s->pending.hash, sizeof out->hash);
@@ -225,7 +225,7 @@ static bool next_nonce(const struct mig_sender *s, uint64_t height, uint64_t *no
 static enum mig_err sign(struct mig_sender *s, const struct mig_call *call,
                          struct mig_delivery *out)
 {
-    struct mig_head head;
+    struct mig_tip head;
     uint8_t hash[MIG_DIGEST_LEN];
     struct pending p = {0};
     if (mig_rpc_final_block(s->rpc, &head) != MIG_OK)

@@ -158,7 +158,7 @@ static void never_sends_what_would_leave_its_quotes(void)
     struct mig_rpc *rpc = client("http://127.0.0.1:1", 1000, 0);
     struct mig_returned r;
     struct mig_outcome o;
-    struct mig_head h;
+    struct mig_tip h;
     CU_ASSERT_EQUAL(mig_rpc_view(rpc, "v1\",\"x\":\"", "state", "", NULL, &r), MIG_ERR_MALFORMED);
     CU_ASSERT_EQUAL(mig_rpc_view(rpc, "v1", "st\\ate", "", NULL, &r), MIG_ERR_MALFORMED);
     CU_ASSERT_EQUAL(mig_rpc_view(rpc, "v1", "state", "", "1\"", &r), MIG_ERR_MALFORMED);
@@ -526,7 +526,7 @@ static void cancel_ends_a_pause(void)
 
 static void reads_blocks(void)
 {
-    struct mig_head h;
+    struct mig_tip h;
     struct mig_rpc_error e;
     static const char good[] =
         "{\"result\":{\"author\":\"a\",\"chunks\":[{\"x\":1}],\"header\":{\"prev_hash\":\"x\","
