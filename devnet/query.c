@@ -90,19 +90,16 @@ static void join_logs(struct mig_print *t, const struct mig_contract_outcome *ou
  * debug form after a fixed phrase, or a structured object. */
 static void failure_texts(const struct mig_contract_outcome *out, struct mig_print *debug, struct mig_print *object)
 {
-    struct mig_print message = {0};
     mig_print_put(debug, "wasm execution failed with error: ");
     switch (out->verdict) {
     case MIG_CONTRACT_RETURNED:
         break;
     case MIG_CONTRACT_PANICKED:
-        mig_print_put(&message, "Smart contract panicked: ");
-        mig_print_put(&message, out->text);
         mig_print_put(debug, "HostError(GuestPanic { panic_msg: ");
-        mig_print_debug(debug, message.s != NULL ? message.s : "");
+        mig_print_debug(debug, out->text);
         mig_print_put(debug, " })");
         mig_print_put(object, "{\"HostError\":{\"GuestPanic\":{\"panic_msg\":");
-        mig_print_json(object, message.s != NULL ? message.s : "");
+        mig_print_json(object, out->text);
         mig_print_put(object, "}}}");
         break;
     case MIG_CONTRACT_NO_METHOD:
@@ -114,7 +111,6 @@ static void failure_texts(const struct mig_contract_outcome *out, struct mig_pri
         mig_print_printf(object, "{\"HostError\":{\"ProhibitedInView\":{\"method_name\":\"%s\"}}}", out->text);
         break;
     }
-    mig_print_clear(&message);
 }
 
 static void contract_error(struct mig_devnet_call *c, const struct mig_devnet_block *b, const char *debug,
