@@ -29,7 +29,11 @@ struct mig_backup_service {
     enum mig_reason reported; /* the reason last logged */
     bool has_reported, lease_lost;
     uint64_t verify_at_ns;
-    /* Of the keyset looked up last. */
+    /* What the vault said last, and about which keyset: asked again after each
+     * task and once a minute, not at every block. */
+    struct mig_facts known;
+    uint8_t known_keyset[MIG_DIGEST_LEN];
+    uint64_t known_until_ns;
     struct mig_note note;
 };
 
@@ -161,12 +165,23 @@ void mig_backup_facts(const struct mig_vault *vault, const struct mig_view *view
         facts->note = note;
 }
 
-static void set_constants(const struct mig_backup_service *s, struct mig_facts *facts)
+static void look(struct mig_backup_service *s, const struct mig_view *view, struct mig_facts *facts)
 {
-    *facts = (struct mig_facts){.account = s->config.account,
+    bool same = view != NULL && monotonic_ns() < s->known_until_ns &&
+                memcmp(s->known_keyset, view->keyset_digest, MIG_DIGEST_LEN) == 0;
+    if (!same)
+        mig_backup_facts(s->config.vault, view, &s->known, &s->note);
+    if (!same && view != NULL) {
+        memcpy(s->known_keyset, view->keyset_digest, MIG_DIGEST_LEN);
+        s->known_until_ns = monotonic_ns() + LOOK_AGAIN_NS;
+    }
+    *facts = (struct mig_facts){.view = view,
+                                .account = s->config.account,
                                 .service_key = s->config.service->public_key,
                                 .now_ns = wall_ns(),
-                                .max_staleness_ns = s->config.max_staleness_ns};
+                                .max_staleness_ns = s->config.max_staleness_ns,
+                                .covered = view != NULL && s->known.covered,
+                                .note = view != NULL ? s->known.note : NULL};
 }
 
 /* ---- one task ---------------------------------------------------------- */
@@ -345,17 +360,18 @@ static uint64_t step(struct mig_backup_service *s)
     struct mig_facts facts;
     uint64_t wait = 0;
     const struct mig_view *view = mig_cache_view(s->config.cache);
-    set_constants(s, &facts);
-    mig_backup_facts(s->config.vault, view, &facts, &s->note);
+    look(s, view, &facts);
     struct mig_plan plan = mig_plan_make(&facts);
     report_reason(s, plan.reason);
     uint64_t due = UINT64_MAX;
     if (plan.target.task != MIG_TASK_NONE)
         due = mig_attempt_due(&s->attempts[plan.target.task], &plan.target, view->generation);
-    if (due <= monotonic_ns() && has_lease(s))
+    if (due <= monotonic_ns() && has_lease(s)) {
         perform(s, &plan.target, &facts);
-    else
+        s->known_until_ns = 0;
+    } else {
         wait = idle_ns(&facts, s->lease_lost ? monotonic_ns() + 5 * NS_PER_S : due);
+    }
     mig_view_release(&view);
     return wait;
 }

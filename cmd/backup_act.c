@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/* backup, restore and run: what talks to nodes. */
+#include "cmd/backup_app.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backup/service.h"
+#include "chain/watch.h"
+#include "cmd/log.h"
+#include "cmd/process.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+
+/* ---- what backup and restore share ------------------------------------- */
+
+struct act {
+    struct mig_app *app;
+    struct mig_look look;
+    struct mig_transport *transport;
+    struct mig_client client;
+};
+
+static int open_act(struct mig_app *app, struct act *act)
+{
+    *act = (struct act){.app = app};
+    int status = mig_app_open_identity(app);
+    if (status == MIG_EXIT_OK)
+        status = mig_app_open_vault(app, MIG_VAULT_OWNER);
+    if (status == MIG_EXIT_OK)
+        status = mig_look_open(app, &act->look);
+    if (status == MIG_EXIT_OK && mig_transport_new(&act->transport) != MIG_OK)
+        status = mig_app_fail(MIG_EXIT_SOFTWARE, "out of memory");
+    if (status != MIG_EXIT_OK)
+        return status;
+    act->client = (struct mig_client){.transport = act->transport,
+                                      .vault = &app->vault,
+                                      .peer = {.contract = app->contract,
+                                               .account = app->account,
+                                               .service = app->identity,
+                                               .announce = MIG_ANNOUNCE_HEADER,
+                                               .operator_key = app->operator_secret}};
+    return MIG_EXIT_OK;
+}
+
+static void close_act(struct act *act)
+{
+    mig_transport_free(&act->transport);
+    mig_look_close(&act->look);
+}
+
+static int aim(struct act *act, const struct mig_target *target, unsigned failures)
+{
+    const struct mig_config_file *c = act->app->config;
+    const char *why = "";
+    const char *url = mig_plan_url(target, failures, mig_config_text(c, "node", "node_url"),
+                                   mig_config_text(c, "node", "recover_url"));
+    bool plain = mig_config_number(c, "node", "plain_anywhere") != 0;
+    enum mig_err err = mig_client_aim(&act->client, url, target->node, plain, &why);
+    return err == MIG_OK ? MIG_EXIT_OK : mig_app_fail(MIG_EXIT_CONFIG, "%s", why);
+}
+
+static int fail_result(const struct act *act, const struct mig_result *r)
+{
+    return mig_app_fail(mig_app_status_of(r), "%s: %s: %s%s%s", act->client.route.url,
+                        mig_upshot_text(r->upshot), r->why, r->code[0] != '\0' ? ": " : "",
+                        r->code);
+}
+
+/* ---- backup ------------------------------------------------------------ */
+
+static int print_backup(const struct mig_app *app, const struct mig_view *view,
+                        const struct mig_note *note, bool fetched)
+{
+    bool acknowledged = note->state == MIG_NOTE_ACKNOWLEDGED;
+    if (app->json)
+        return mig_app_print_json(json_pack(
+            "{s:s, s:o, s:I, s:b, s:b}", "keyset", mig_app_hex(view->keyset_digest), "epoch",
+            json_sprintf("%" PRIu64, view->keyset.epoch), "shares", (json_int_t)view->keyset.count,
+            "fetched", fetched, "acknowledged", acknowledged));
+    (void)printf("%s keyset %s, epoch %" PRIu64 ", %zu shares%s\n",
+                 fetched ? "backed up and read back:" : "in the vault already:",
+                 mig_app_hex(view->keyset_digest), view->keyset.epoch, view->keyset.count,
+                 acknowledged ? ", acknowledged by the node" : ", not acknowledged");
+    return MIG_EXIT_OK;
+}
+
+/* The backup stands whether or not the node takes the receipt. */
+static void send_receipt(struct act *act, struct mig_note *note)
+{
+    mig_app_progress("sending the receipt");
+    struct mig_result r = mig_client_receipt(&act->client, note);
+    if (r.upshot != MIG_UPSHOT_OK)
+        (void)fail_result(act, &r);
+}
+
+static int back_up(struct act *act, const struct mig_view *view)
+{
+    struct mig_facts facts;
+    struct mig_note note = {0};
+    struct mig_plan plan = mig_app_plan(act->app, view, &facts, &note);
+    enum mig_task task = plan.target.task;
+    bool fetch = task == MIG_TASK_BACKUP;
+    if (!facts.covered && !fetch)
+        return mig_app_fail(mig_app_status_of_reason(plan.reason), "nothing done: %s",
+                            mig_reason_text(plan.reason));
+    int status = fetch || task == MIG_TASK_RECEIPT ? aim(act, &plan.target, 0) : MIG_EXIT_OK;
+    if (status != MIG_EXIT_OK)
+        return status;
+    if (fetch) {
+        mig_app_progress("fetching from %s", act->client.route.url);
+        struct mig_result r = mig_client_backup(&act->client, &view->keyset, &note);
+        if (r.upshot != MIG_UPSHOT_OK)
+            return fail_result(act, &r);
+    }
+    if (fetch || task == MIG_TASK_RECEIPT)
+        send_receipt(act, &note);
+    return print_backup(act->app, view, &note, fetch);
+}
+
+int mig_verb_backup(struct mig_app *app)
+{
+    struct act act;
+    const struct mig_view *view = NULL;
+    int status = open_act(app, &act);
+    if (status == MIG_EXIT_OK)
+        status = mig_look_now(&act.look, &view);
+    if (status == MIG_EXIT_OK)
+        status = back_up(&act, view);
+    mig_view_release(&view);
+    close_act(&act);
+    return status;
+}
+
+/* ---- restore ----------------------------------------------------------- */
+
+struct restoring {
+    struct mig_attempt attempt;
+    struct mig_handover handover;
+    uint8_t destination[MIG_KEY_LEN]; /* once one was seen */
+    bool has_destination;
+};
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static void sleep_until(uint64_t ns)
+{
+    const struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+/* The destination has the seat: what the whole migration was for. */
+static bool is_seated(const struct mig_app *app, const struct restoring *r,
+                      const struct mig_view *view)
+{
+    return r->has_destination &&
+           mig_view_current_seat(view, app->account, r->destination) == MIG_SEAT_HELD;
+}
+
+static int print_restored(const struct mig_app *app, const struct restoring *r,
+                          const struct mig_view *view)
+{
+    if (app->json)
+        return mig_app_print_json(json_pack(
+            "{s:s, s:o, s:I, s:s, s:b}", "keyset", mig_app_hex(view->keyset_digest), "epoch",
+            json_sprintf("%" PRIu64, view->keyset.epoch), "shares", (json_int_t)view->keyset.count,
+            "node", mig_app_key(r->destination), "seated", 1));
+    (void)printf("delivered: %s has the seat of %s\n", mig_app_key(r->destination), app->account);
+    return MIG_EXIT_OK;
+}
+
+/* One try; the result's status, or -1 when it went well but is not over. */
+static int deliver_once(struct act *act, struct restoring *r, const struct mig_plan *plan,
+                        const struct mig_view *view)
+{
+    uint32_t random;
+    int status = aim(act, &plan->target, r->attempt.failures);
+    if (status != MIG_EXIT_OK)
+        return status;
+    memcpy(r->destination, plan->target.node, MIG_KEY_LEN);
+    r->has_destination = true;
+    struct mig_result result = mig_client_deliver(&act->client, &view->keyset, &r->handover);
+    mig_random(&random, sizeof random);
+    mig_attempt_record(&r->attempt, &plan->target, view->generation, &result, false, monotonic_ns(),
+                       random);
+    if (result.upshot != MIG_UPSHOT_OK)
+        return fail_result(act, &result);
+    if (r->handover.uploaded)
+        mig_app_progress("%u shares are durable on the new node; it concludes",
+                         r->handover.receipt.shares);
+    return -1;
+}
+
+static bool is_worth_retrying(int status)
+{
+    return status == -1 || status == MIG_EXIT_UNAVAILABLE || status == MIG_EXIT_RETRY;
+}
+
+static int look_and_deliver(struct act *act, struct restoring *r, int last)
+{
+    struct mig_facts facts;
+    struct mig_note note;
+    const struct mig_view *view = NULL;
+    int status = mig_look_now(&act->look, &view);
+    if (status != MIG_EXIT_OK)
+        return status;
+    struct mig_plan plan = mig_app_plan(act->app, view, &facts, &note);
+    if (is_seated(act->app, r, view))
+        status = print_restored(act->app, r, view);
+    else if (plan.target.task != MIG_TASK_DELIVER)
+        status = mig_app_fail(plan.target.task == MIG_TASK_NONE && plan.reason != MIG_REASON_SAFE
+                                  ? mig_app_status_of_reason(plan.reason)
+                                  : MIG_EXIT_NO,
+                              "nothing to deliver: %s",
+                              facts.covered ? "no migration of the account runs"
+                                            : mig_reason_text(plan.reason));
+    else if (mig_attempt_due(&r->attempt, &plan.target, view->generation) <= monotonic_ns())
+        status = deliver_once(act, r, &plan, view);
+    else
+        status = last;
+    mig_view_release(&view);
+    return status;
+}
+
+int mig_verb_restore(struct mig_app *app)
+{
+    struct act act;
+    struct restoring restoring = {0};
+    uint64_t seconds = 0;
+    int status = mig_app_seconds(app->wait, 60, &seconds);
+    if (status == MIG_EXIT_OK)
+        status = open_act(app, &act);
+    else
+        return status;
+    if (status == MIG_EXIT_OK) {
+        uint64_t until = monotonic_ns() + seconds * NS_PER_S;
+        status = look_and_deliver(&act, &restoring, -1);
+        while (is_worth_retrying(status) && monotonic_ns() < until) {
+            sleep_until(monotonic_ns() + NS_PER_S / 2);
+            status = look_and_deliver(&act, &restoring, status);
+        }
+        if (status == -1)
+            status = mig_app_fail(MIG_EXIT_RETRY, "delivered, but the new node has no seat yet");
+    }
+    close_act(&act);
+    return status;
+}
+
+/* ---- run --------------------------------------------------------------- */
+
+/* Readable when SIGTERM or SIGINT came; both blocked in every thread. */
+static int open_stop_fd(void)
+{
+    sigset_t ends;
+    (void)sigemptyset(&ends);
+    (void)sigaddset(&ends, SIGTERM);
+    (void)sigaddset(&ends, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    return signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Also at a mere refresh: a view that was stale counts again. */
+static void on_view(void *ctx, const struct mig_view *view)
+{
+    (void)view;
+    mig_backup_service_wake(ctx);
+}
+
+static int watch_and_serve(struct mig_app *app, struct mig_log *log, struct mig_cache *cache,
+                           struct mig_backup_service *service, int stop_fd)
+{
+    const struct mig_watch_options options = {
+        .rpc_url = mig_config_text(app->config, "contract", "rpc"),
+        .contract = app->contract,
+        .dialect = mig_app_dialect(app),
+        .poll_ms = (unsigned)mig_config_number(app->config, "contract", "poll_interval"),
+        .cache = cache,
+        .log = mig_log_line,
+        .log_ctx = log};
+    struct mig_watch *watch = NULL;
+    mig_cache_on_view(cache, on_view, service);
+    enum mig_err err = mig_watch_start(&options, &watch);
+    if (err == MIG_ERR_MALFORMED)
+        return mig_app_fail(MIG_EXIT_CONFIG, "[contract] rpc: not an http(s) URL");
+    if (err != MIG_OK)
+        return mig_app_fail(mig_exit_of(err), "the contract cannot be watched: %s",
+                            mig_err_text(err));
+    mig_log_line(log, MIG_LOG_NOTICE, "started", mig_app_key(app->identity->public_key));
+    mig_backup_service_run(service, stop_fd);
+    mig_log_line(log, MIG_LOG_NOTICE, "stopped", "by a signal");
+    mig_watch_stop(&watch);
+    return MIG_EXIT_OK;
+}
+
+static int serve(struct mig_app *app, struct mig_log *log, int stop_fd)
+{
+    const struct mig_config_file *c = app->config;
+    struct mig_cache *cache = NULL;
+    struct mig_backup_service *service = NULL;
+    enum mig_err err = mig_cache_new(app->contract, app->account, mig_app_dialect(app), &cache);
+    const struct mig_backup_config config = {
+        .contract = app->contract,
+        .account = app->account,
+        .service = app->identity,
+        .operator_key = app->operator_secret,
+        .node_url = mig_config_text(c, "node", "node_url"),
+        .recover_url = mig_config_text(c, "node", "recover_url"),
+        .plain_anywhere = mig_config_number(c, "node", "plain_anywhere") != 0,
+        .max_staleness_ns = mig_app_max_staleness_ns(app),
+        .cache = cache,
+        .vault = &app->vault,
+        .log = mig_log_line,
+        .log_ctx = log};
+    if (err == MIG_OK)
+        err = mig_backup_service_new(&config, &service);
+    int status = err == MIG_OK ? watch_and_serve(app, log, cache, service, stop_fd)
+                               : mig_app_fail(mig_exit_of(err), "%s", mig_err_text(err));
+    mig_backup_service_free(&service);
+    mig_cache_free(&cache);
+    return status;
+}
+
+int mig_verb_run(struct mig_app *app)
+{
+    int status = mig_app_open_identity(app);
+    if (status == MIG_EXIT_OK)
+        status = mig_app_open_vault(app, MIG_VAULT_OWNER);
+    if (status != MIG_EXIT_OK)
+        return status;
+    struct mig_log log = {.most = (enum mig_log_level)(
+                              MIG_LOG_ERROR + mig_config_number(app->config, "log", "level")),
+                          .to_journal = getenv("JOURNAL_STREAM") != NULL};
+    int stop_fd = open_stop_fd();
+    if (stop_fd < 0)
+        return mig_app_fail(MIG_EXIT_SOFTWARE, "no signal descriptor");
+    status = serve(app, &log, stop_fd);
+    (void)close(stop_fd);
+    return status;
+}
