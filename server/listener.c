@@ -253,7 +253,7 @@ static enum MHD_Result show_page(const struct mig_pages *pages, const struct mig
     struct mig_page page = {0};
     if (!pages->get(pages->ctx, c->message.target, &page))
         return answer_problem(http, 404, "not_found", NULL);
-    return mig_answer_queue_owned(http, &page) ? MHD_YES : MHD_NO;
+    return page.body != NULL && mig_answer_queue_owned(http, &page) ? MHD_YES : MHD_NO;
 }
 
 static enum MHD_Result begin(struct mig_listener *listener, struct mig_connection *c,
