@@ -21,6 +21,9 @@
 /* $K stands for the signer's key. */
 #define PARAMS                                                                                     \
     ";created=1000000;expires=1000060;nonce=\"" NONCE "\";keyid=\"$K\";tag=\"mpc-migration-v1\""
+/* clang-format off */
+#define HELLO_SHA512 "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:"
+/* clang-format on */
 #define HELLO_DIGEST "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"
 
 enum { FIELDS_MAX = 40, TEXT_MAX = 9000 };

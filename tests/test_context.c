@@ -106,8 +106,8 @@ static void refuses_every_prefix_and_every_extension(void)
         accepted += parse(text, &c) == MIG_OK;
     }
     CU_ASSERT_EQUAL(accepted, 3); /* before each optional member */
-    static const char *const more[] = {" ",      ",", ", ", ", x", ";a", "\n", ", node-key=" KEYSET,
-                                       ", zzz=1"};
+    static const char *const more[] = {
+        " ", ",", ", ", ", x", ";a", "\n", (", node-key=" KEYSET), ", zzz=1"};
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
         (void)snprintf(text, sizeof text, "%s%s", FULL, more[i]);
         refuses(text);
@@ -232,7 +232,7 @@ static void refuses_keys_that_are_none(void)
                                        "secp256k1:4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi",
                                        "4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi",
                                        "ed25519:0",
-                                       "x25519:" NODE};
+                                       ("x25519:" NODE)};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         char text[MIG_CONTEXT_MAX + 1];
         (void)snprintf(

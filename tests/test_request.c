@@ -522,8 +522,7 @@ static void refuses_weak_or_broken_digests(void)
 {
     static const char *const digests[] = {
         "md5=:HUXZLQLMuI/KZ5KDcJPcOA==:",
-        "sha-512=:WZDPaVn/"
-        "7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:",
+        HELLO_SHA512,
         "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBA==:",
         "sha-256",
         "",
@@ -626,7 +625,7 @@ static void refuses_parameters_of_another_type(void)
         ";created=-1000000",
         ";expires=\"1\"",
         ";expires=-1",
-        ";nonce=" NONCE,
+        (";nonce=" NONCE),
         ";nonce=:AAAA:",
         ";keyid=abc",
         ";keyid=1",
