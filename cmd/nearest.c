@@ -36,5 +36,5 @@ size_t mig_word_distance(const char *a, const char *b)
 int mig_word_is_near(const char *word, const char *name)
 {
     size_t len = strlen(name);
-    return mig_word_distance(word, name) <= (len < 5 ? 1 : len / 3 + 1);
+    return mig_word_distance(word, name) <= (len < 4 ? 1 : len / 3 + 1);
 }
