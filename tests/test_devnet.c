@@ -240,7 +240,7 @@ static json_t *send_text(const char *text, const char *wait, unsigned status)
     return answer;
 }
 
-static json_t *send(const struct wish *w, const struct mig_identity *key)
+static json_t *submit(const struct wish *w, const struct mig_identity *key)
 {
     char *text = sign(w, key);
     json_t *answer = send_text(text, "EXECUTED_OPTIMISTIC", 200);
@@ -251,7 +251,7 @@ static json_t *send(const struct wish *w, const struct mig_identity *key)
 /* What INVALID_TRANSACTION carries. */
 static json_t *refusal(const struct wish *w, const struct mig_identity *key, const char *path)
 {
-    json_t *answer = send(w, key);
+    json_t *answer = submit(w, key);
     CU_ASSERT(says(answer, "error.name", "HANDLER_ERROR"));
     CU_ASSERT(says(answer, "error.cause.name", "INVALID_TRANSACTION"));
     json_t *detail = json_incref(at(at(answer, "error.data.TxExecutionError.InvalidTxError"), path));
@@ -380,7 +380,7 @@ static void runs_a_call_and_gives_the_excess_back(void)
 {
     start();
     unsigned __int128 before = balance("alice.near");
-    json_t *a = send(&(struct wish){.method = "register_backup_service", .args = REGISTER, .deposit = 6}, operator_key);
+    json_t *a = submit(&(struct wish){.method = "register_backup_service", .args = REGISTER, .deposit = 6}, operator_key);
     CU_ASSERT(says(a, "result.status.SuccessValue", "bnVsbA=="));
     CU_ASSERT(says(a, "result.transaction.actions.0.FunctionCall.method_name", "register_backup_service"));
     CU_ASSERT(says(a, "result.transaction.actions.0.FunctionCall.deposit", "6"));
@@ -394,7 +394,7 @@ static void runs_a_call_and_gives_the_excess_back(void)
     CU_ASSERT(spent > 1 && spent < ONE_NEAR / 100);
     CU_ASSERT(spent % 100000000 == 1);
     json_t *info = view_at("migration_info", FINAL);
-    CU_ASSERT(says(info, "alice.near.0.public_key", K_NEW));
+    CU_ASSERT(says(json_object_get(info, "alice.near"), "0.public_key", K_NEW));
     json_decref(info);
     stop();
 }
@@ -403,20 +403,20 @@ static void a_panic_is_a_failure_that_costs_no_deposit(void)
 {
     start();
     unsigned __int128 before = balance("alice.near");
-    json_t *a = send(&(struct wish){.method = "register_backup_service", .args = "{}", .deposit = 1000000}, operator_key);
+    json_t *a = submit(&(struct wish){.method = "register_backup_service", .args = "{}", .deposit = 1000000}, operator_key);
     CU_ASSERT(says(a, "result.status.Failure.ActionError.kind.FunctionCallError.ExecutionError",
                    "Smart contract panicked: Failed to deserialize input from JSON. Error: `missing field "
                    "`backup_service_info` at line 1 column 2`"));
     json_decref(a);
     CU_ASSERT((before - balance("alice.near")) % 100000000 == 0);
-    a = send(&(struct wish){.method = "nope"}, operator_key);
+    a = submit(&(struct wish){.method = "nope"}, operator_key);
     CU_ASSERT(says(a, "result.status.Failure.ActionError.kind.FunctionCallError.MethodResolveError", "MethodNotFound"));
     json_decref(a);
-    a = send(&(struct wish){.method = "state", .receiver = "poor.near"}, operator_key);
+    a = submit(&(struct wish){.method = "state", .receiver = "poor.near"}, operator_key);
     CU_ASSERT(says(a, "result.status.Failure.ActionError.kind.FunctionCallError.CompilationError.CodeDoesNotExist.account_id",
                    "poor.near"));
     json_decref(a);
-    a = send(&(struct wish){.method = "state", .receiver = "zoe.near"}, operator_key);
+    a = submit(&(struct wish){.method = "state", .receiver = "zoe.near"}, operator_key);
     CU_ASSERT(says(a, "result.status.Failure.ActionError.kind.AccountDoesNotExist.account_id", "zoe.near"));
     json_decref(a);
     stop();
@@ -426,7 +426,7 @@ static void nonces_only_rise_and_stay_below_the_ceiling(void)
 {
     start();
     next_nonce = 100;
-    json_t *a = send(&(struct wish){.method = "version"}, operator_key);
+    json_t *a = submit(&(struct wish){.method = "version"}, operator_key);
     CU_ASSERT_PTR_NOT_NULL(at(a, "result.status.SuccessValue"));
     json_decref(a);
     json_t *d = refusal(&(struct wish){.method = "state", .nonce = 101}, operator_key, "InvalidNonce");
@@ -438,7 +438,7 @@ static void nonces_only_rise_and_stay_below_the_ceiling(void)
     d = refusal(&(struct wish){.method = "state", .nonce = bound}, operator_key, "NonceTooLarge");
     CU_ASSERT_EQUAL(number_at(d, "upper_bound"), bound);
     json_decref(d);
-    a = send(&(struct wish){.method = "version", .nonce = bound - 1}, operator_key);
+    a = submit(&(struct wish){.method = "version", .nonce = bound - 1}, operator_key);
     CU_ASSERT_PTR_NOT_NULL(at(a, "result.status.SuccessValue"));
     json_decref(a);
     stop();
@@ -452,7 +452,7 @@ static void a_function_call_key_may_do_only_what_it_names(void)
     refused_as(&(struct wish){.method = "state"}, node_key, "InvalidAccessKeyError.MethodNameMismatch.method_name", "state");
     refused_as(&(struct wish){.method = "conclude_node_migration", .receiver = "bob.near"}, node_key,
                "InvalidAccessKeyError.ReceiverMismatch.ak_receiver", "v1.signer");
-    json_t *a = send(&(struct wish){.method = "conclude_node_migration"}, node_key);
+    json_t *a = submit(&(struct wish){.method = "conclude_node_migration"}, node_key);
     CU_ASSERT_PTR_NOT_NULL(at(a, "result.status.Failure"));
     json_decref(a);
     stop();
@@ -670,7 +670,7 @@ static void accounts_and_keys_can_be_added_and_taken(void)
                    "1000000000000000000000000", operator_text);
     scenario(op);
     CU_ASSERT(balance("carol.near") == ONE_NEAR);
-    json_t *a = send(&(struct wish){.method = "version", .signer = "carol.near"}, operator_key);
+    json_t *a = submit(&(struct wish){.method = "version", .signer = "carol.near"}, operator_key);
     CU_ASSERT_PTR_NOT_NULL(at(a, "result.status.SuccessValue"));
     json_decref(a);
     (void)snprintf(op, sizeof op, "{\"op\":\"delete_key\",\"account_id\":\"carol.near\",\"public_key\":\"%s\"}", operator_text);
@@ -700,7 +700,7 @@ static void state_survives_a_restart_with_a_greater_height(void)
     CU_ASSERT_EQUAL_FATAL(mig_devnet_start(&config, &net, why), MIG_OK);
     CU_ASSERT(mig_devnet_final_height(net) > height);
     json_t *info = view_at("migration_info", FINAL);
-    CU_ASSERT(says(info, "alice.near.0.public_key", K_NEW));
+    CU_ASSERT(says(json_object_get(info, "alice.near"), "0.public_key", K_NEW));
     json_decref(info);
     json_t *again = send_text(text, "EXECUTED_OPTIMISTIC", 200);
     CU_ASSERT(json_equal(at(first, "result.transaction_outcome"), at(again, "result.transaction_outcome")));
@@ -736,7 +736,7 @@ static void a_damaged_state_file_is_an_error_not_a_new_chain(void)
         CU_ASSERT_PTR_NOT_NULL(strstr(why, "damaged"));
         f = fopen(path, "r");
         char kept[64] = "";
-        (void)fread(kept, 1, sizeof kept - 1, f);
+        CU_ASSERT_EQUAL(fread(kept, 1, sizeof kept - 1, f), strlen(damages[i]));
         (void)fclose(f);
         CU_ASSERT_STRING_EQUAL(kept, damages[i]);
     }
