@@ -292,8 +292,9 @@ int main(int argc, char **argv)
         return MIG_EXIT_USAGE;
     }
     struct mig_config_file *file = NULL;
-    enum mig_err err =
-        mig_config_load(config_path, ".", keys, sizeof keys / sizeof *keys, &file, why);
+    char folder[PATH_MAX];
+    enum mig_err err = mig_config_load(config_path, folder_of(config_path, folder), keys,
+                                       sizeof keys / sizeof *keys, &file, why);
     if (err != MIG_OK)
         return complain(err == MIG_ERR_NOMEM ? err : MIG_ERR_MALFORMED, why);
     int status = run(file);

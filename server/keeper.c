@@ -438,16 +438,19 @@ static void report_task(const struct mig_keep *keep, enum mig_task_kind kind, en
  * asks. Once per generation; drops the lock while it looks. */
 static void check_shares(struct mig_keep *keep)
 {
-    while (!keep->stopping && keep->view != NULL && keep->view->generation != keep->checked_generation) {
+    while (!keep->stopping && keep->view != NULL &&
+           keep->view->generation != keep->checked_generation) {
         const struct mig_view *view = mig_view_ref(keep->view);
         bool before = keep->shares_missing;
         keep->checked_generation = view->generation;
         (void)pthread_mutex_unlock(&keep->lock);
-        bool held = mig_view_current_seat(view, keep->config.account, keep->config.tls_key) == MIG_SEAT_HELD;
+        bool held = mig_view_current_seat(view, keep->config.account, keep->config.tls_key) ==
+                    MIG_SEAT_HELD;
         bool missing = held && view->keyset.count > 0 && look_up(keep, &view->keyset) != MIG_OK;
         if (missing && !before)
             say(keep, MIG_LOG_ERROR, "shares-missing",
-                "this node holds the seat but lacks a share of the contract's keyset; restore it before anything else");
+                "this node holds the seat but lacks a share of the contract's keyset; restore it "
+                "before anything else");
         mig_view_release(&view);
         (void)pthread_mutex_lock(&keep->lock);
         keep->shares_missing = missing;

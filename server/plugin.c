@@ -196,7 +196,8 @@ static enum mig_err build_auth(struct mig_plugin *p, char *why)
     enum mig_err err = mig_replay_open(&replay, &p->replay);
     if (err != MIG_OK)
         (void)snprintf(why, MIG_WHY_MAX,
-                       "%s cannot be written (%s): check owner, mode and free space", journal,
+                       "the nonce journal in state_dir cannot be written (%s): check owner, mode "
+                       "and free space",
                        mig_err_text(err));
     return err == MIG_OK ? mig_budget_new(&budget, &p->budget) : err;
 }

@@ -14,10 +14,10 @@ enum {
     STALENESS_DEFAULT_S = 30,
 };
 
-static enum mig_err refuse(char *why, enum mig_err err, const char *sentence, const char *name)
+static enum mig_err refuse(char *why, const char *name, const char *sentence)
 {
-    (void)snprintf(why, MIG_WHY_MAX, sentence, name);
-    return err;
+    (void)snprintf(why, MIG_WHY_MAX, "%s %s", name, sentence);
+    return MIG_ERR_MALFORMED;
 }
 
 static bool is_account(const char *text)
@@ -32,32 +32,27 @@ static enum mig_err check_values(const struct mig_config *c, const struct mig_ho
                        host->import_keyshares != NULL && host->load_receipt != NULL;
     bool host_concludes = host != NULL && host->conclude != NULL;
     if (!is_account(c->contract))
-        return refuse(why, MIG_ERR_MALFORMED, "%s is not a NEAR account id",
-                      "the contract's account");
+        return refuse(why, "the contract's account", "is not a NEAR account id");
     if (!is_account(c->account))
-        return refuse(why, MIG_ERR_MALFORMED, "%s is not a NEAR account id", "the node's account");
+        return refuse(why, "the node's account", "is not a NEAR account id");
     if (c->identity_key == NULL)
-        return refuse(why, MIG_ERR_MALFORMED,
-                      "%s is missing: the node's ed25519 TLS key, a NEAR key file", "identity_key");
+        return refuse(why, "identity_key",
+                      "is missing: the node's ed25519 TLS key, a NEAR key file");
     if (c->state_dir == NULL || c->listen == NULL)
-        return refuse(why, MIG_ERR_MALFORMED, "%s is missing",
-                      c->state_dir == NULL ? "state_dir" : "listen");
+        return refuse(why, c->state_dir == NULL ? "state_dir" : "listen", "is missing");
     if (!host_stores && c->store_key == NULL)
-        return refuse(why, MIG_ERR_MALFORMED,
-                      "%s is missing: a file with 64 hex digits that seals the keyshare store",
-                      "store_key");
+        return refuse(why, "store_key",
+                      "is missing: a file with 64 hex digits that seals the keyshare store");
     if (!host_concludes && (c->access_key == NULL || c->rpc == NULL))
-        return refuse(why, MIG_ERR_MALFORMED,
-                      "%s is missing: without it nobody can conclude a migration",
-                      c->access_key == NULL ? "access_key" : "rpc");
+        return refuse(why, c->access_key == NULL ? "access_key" : "rpc",
+                      "is missing: without it nobody can conclude a migration");
     if (c->announce == MIG_CONFIG_ANNOUNCE_CONTRACT && (c->access_key == NULL || c->rpc == NULL))
-        return refuse(why, MIG_ERR_MALFORMED,
-                      "%s needs access_key and rpc: keys are published by transaction",
-                      "announce=contract");
+        return refuse(why, "announce=contract",
+                      "needs access_key and rpc: keys are published by transaction");
     if (c->skew_s > MIG_SKEW_MAX)
-        return refuse(why, MIG_ERR_MALFORMED, "%s is at most 300 seconds", "skew");
+        return refuse(why, "skew", "is at most 300 seconds");
     if (c->poll_interval_ms != 0 && c->poll_interval_ms < POLL_LEAST_MS)
-        return refuse(why, MIG_ERR_MALFORMED, "%s is at least 10 ms", "poll_interval");
+        return refuse(why, "poll_interval", "is at least 10 ms");
     return MIG_OK;
 }
 
@@ -126,8 +121,7 @@ static enum mig_err load_keys(const struct mig_config *c, struct mig_settings *o
         err = load_symmetric("store_key", c->store_key, &out->store_key, why);
     if (err == MIG_OK && out->access != NULL &&
         memcmp(out->access->public_key, out->identity->public_key, MIG_KEY_LEN) == 0)
-        err = refuse(why, MIG_ERR_MALFORMED,
-                     "%s and identity_key are the same key; they must differ", "access_key");
+        err = refuse(why, "access_key", "and identity_key are the same key; they must differ");
     return err;
 }
 
