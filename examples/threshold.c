@@ -6,6 +6,9 @@
  * from stores, one process per signer. Not a DKG: a network makes its keys
  * without a dealer.
  *
+ *   threshold keys FOLDER
+ *       makes identity.key, access.key and store.key there, and prints the two
+ *       public keys
  *   threshold deal CONTRACT EPOCH THRESHOLD STORE KEYFILE [STORE KEYFILE ...]
  *       deals to participants 0, 1, 2, ... and prints the keyset as the
  *       contract shows it
@@ -417,14 +420,42 @@ static int sign(int argc, char **argv)
     return 0;
 }
 
+static void make_identity(const char *folder, const char *name)
+{
+    char path[512], text[MIG_KEY_TEXT_MAX];
+    struct mig_identity *id = NULL;
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    must(mig_identity_generate(&id) == MIG_OK && mig_identity_save(path, id) == MIG_OK,
+         "cannot make a key file");
+    mig_key_format(id->public_key, text);
+    (void)printf("%s\n", text);
+    mig_identity_free(&id);
+}
+
+static int make_keys(const char *folder)
+{
+    char path[512];
+    struct mig_secret *key = mig_secret_new(MIG_KEY_LEN);
+    (void)snprintf(path, sizeof path, "%s/store.key", folder);
+    must(key != NULL, "no locked memory");
+    mig_random(key->bytes, key->len);
+    must(mig_symmetric_key_save(path, key) == MIG_OK, "cannot make a key file");
+    mig_secret_free(&key);
+    make_identity(folder, "identity.key");
+    make_identity(folder, "access.key");
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     must(mig_crypto_init() == MIG_OK, "crypto does not start");
+    if (argc == 3 && strcmp(argv[1], "keys") == 0)
+        return make_keys(argv[2]);
     if (argc >= 7 && strcmp(argv[1], "deal") == 0 && argc % 2 == 1)
         return deal(argc, argv);
     if (argc >= 8 && strcmp(argv[1], "sign") == 0 && (argc - 5) % 3 == 0)
         return sign(argc, argv);
-    die("usage: threshold deal CONTRACT EPOCH THRESHOLD STORE KEYFILE... | "
+    die("usage: threshold keys FOLDER | threshold deal CONTRACT EPOCH THRESHOLD STORE KEYFILE... | "
         "threshold sign CONTRACT KEYSET-FILE MESSAGE ID STORE KEYFILE...");
     return 1;
 }
