@@ -331,7 +331,6 @@ enum mig_err mig_start(const struct mig_config *config, const struct mig_host *h
         return err;
     }
     why[0] = '\0';
-    say(p, MIG_LOG_NOTICE, "listening", mig_listener_address(p->migration));
     *out = p;
     return MIG_OK;
 }
