@@ -94,7 +94,7 @@ static enum mig_err send(struct mig_defaults *d, const struct mig_call *call)
     const char *remedy =
         delivery.refusal != MIG_REFUSAL_NONE ? mig_refusal_text(delivery.refusal) : "";
     (void)snprintf(text, sizeof text, "%s: %s %s", call->method, delivery.reason, remedy);
-    say(d, MIG_LOG_WARNING, "transaction-failed", text);
+    say(d, MIG_LOG_WARNING, "transaction_failed", text);
     return err;
 }
 

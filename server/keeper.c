@@ -84,7 +84,7 @@ static enum mig_err load_record(const struct mig_keep *keep, const char *name, u
 {
     enum mig_err err = mig_record_load(keep->config.state_dir, name, bytes, len);
     if (err == MIG_ERR_MALFORMED)
-        say(keep, MIG_LOG_ERROR, "record-damaged", name);
+        say(keep, MIG_LOG_ERROR, "record_damaged", name);
     return err == MIG_ERR_MALFORMED || err == MIG_ERR_NOT_FOUND ? MIG_OK : err;
 }
 
@@ -97,7 +97,7 @@ static enum mig_err load_machine(struct mig_keep *keep)
         err =
             mig_machine_new(keep->config.account, keep->config.tls_key, bytes, len, &keep->machine);
     if (err == MIG_ERR_MALFORMED) {
-        say(keep, MIG_LOG_ERROR, "record-damaged", JOURNAL_RECORD);
+        say(keep, MIG_LOG_ERROR, "record_damaged", JOURNAL_RECORD);
         err = mig_machine_new(keep->config.account, keep->config.tls_key, NULL, 0, &keep->machine);
     }
     free(bytes);
@@ -110,7 +110,7 @@ static enum mig_err load_honour(struct mig_keep *keep)
     size_t len = 0;
     enum mig_err err = load_record(keep, HONOUR_RECORD, &bytes, &len);
     if (err == MIG_OK && bytes != NULL && mig_honour_decode(bytes, len, &keep->honour) != MIG_OK)
-        say(keep, MIG_LOG_ERROR, "record-damaged", HONOUR_RECORD);
+        say(keep, MIG_LOG_ERROR, "record_damaged", HONOUR_RECORD);
     free(bytes);
     return err;
 }
@@ -119,7 +119,7 @@ static enum mig_err load_receipts(struct mig_keep *keep)
 {
     enum mig_err err = mig_receipts_load(&keep->receipts, keep->config.state_dir);
     if (err == MIG_ERR_MALFORMED) {
-        say(keep, MIG_LOG_ERROR, "record-damaged", "backup-receipts");
+        say(keep, MIG_LOG_ERROR, "record_damaged", "backup-receipts");
         err = MIG_OK;
     }
     const struct mig_backup_receipt *last = mig_receipts_last(&keep->receipts);
@@ -195,7 +195,7 @@ static void report_key(struct mig_keep *keep, const struct mig_view *view)
     keep->key_changes += keep->has_seen_key ? 1 : 0;
     keep->has_seen_key = true;
     memcpy(keep->seen_key, view->service_key, MIG_KEY_LEN);
-    say(keep, MIG_LOG_NOTICE, "backup-key", key);
+    say(keep, MIG_LOG_NOTICE, "backup_key", key);
 }
 
 static void observe_key(struct mig_keep *keep, const struct mig_view *view)
@@ -209,7 +209,7 @@ static void observe_key(struct mig_keep *keep, const struct mig_view *view)
     keep->honour_unsaved =
         mig_record_save(keep->config.state_dir, HONOUR_RECORD, bytes, sizeof bytes) != MIG_OK;
     if (keep->honour_unsaved)
-        say(keep, MIG_LOG_ERROR, "store-unwritable",
+        say(keep, MIG_LOG_ERROR, "store_unwritable",
             "the honoured backup key cannot be recorded; no backup key is accepted until it can");
 }
 
@@ -236,7 +236,7 @@ unsigned mig_keep_view(struct mig_keep *keep, const struct mig_view *view)
         (void)pthread_cond_signal(&keep->work);
     (void)pthread_mutex_unlock(&keep->lock);
     if (err != MIG_OK)
-        say(keep, MIG_LOG_ERROR, "view-lost", "out of memory; the next view is tried");
+        say(keep, MIG_LOG_ERROR, "view_lost", "out of memory; the next view is tried");
     tell_job(keep, notes);
     return notes;
 }
@@ -302,7 +302,7 @@ static void import_end(void *ctx, const struct mig_receipt *receipt)
     (void)pthread_mutex_unlock(&keep->lock);
     tell_job(keep, notes);
     if (receipt != NULL)
-        say(keep, MIG_LOG_NOTICE, receipt->repeated ? "import-repeated" : "imported",
+        say(keep, MIG_LOG_NOTICE, receipt->repeated ? "import_repeated" : "imported",
             "key shares of the contract's keyset are durable");
 }
 
@@ -343,7 +343,7 @@ static enum mig_err backup_acknowledged(void *ctx, uint64_t epoch,
                           memory_order_relaxed);
     atomic_store_explicit(&keep->config.counters->last_backup_acknowledged_at, now,
                           memory_order_relaxed);
-    say(keep, MIG_LOG_NOTICE, "backup-acknowledged",
+    say(keep, MIG_LOG_NOTICE, "backup_acknowledged",
         known ? "the backup service stored the keyset and read it back"
               : "the backup service stored a keyset that was served before this start, and read it "
                 "back");
@@ -418,14 +418,14 @@ static enum mig_err do_task(const struct mig_keep *keep, const struct mig_task *
 static void report_task(const struct mig_keep *keep, enum mig_task_kind kind, enum mig_err err)
 {
     static const char *const done[MIG_TASK_KINDS] = {
-        [MIG_TASK_CHANGED] = "participants-changed",
-        [MIG_TASK_PURGE] = "assets-purged",
-        [MIG_TASK_CONCLUDE] = "conclude-sent",
+        [MIG_TASK_CHANGED] = "participants_changed",
+        [MIG_TASK_PURGE] = "assets_purged",
+        [MIG_TASK_CONCLUDE] = "conclude_sent",
     };
     static const char *const failed[MIG_TASK_KINDS] = {
-        [MIG_TASK_SAVE] = "journal-failed",      [MIG_TASK_CHANGED] = "participants-change-failed",
-        [MIG_TASK_PURGE] = "purge-failed",       [MIG_TASK_LOOK_UP] = "look-up-failed",
-        [MIG_TASK_CONCLUDE] = "conclude-failed",
+        [MIG_TASK_SAVE] = "journal_failed",      [MIG_TASK_CHANGED] = "participants_change_failed",
+        [MIG_TASK_PURGE] = "purge_failed",       [MIG_TASK_LOOK_UP] = "look_up_failed",
+        [MIG_TASK_CONCLUDE] = "conclude_failed",
     };
     if (err == MIG_OK && done[kind] != NULL)
         say(keep, MIG_LOG_INFO, done[kind], "");
@@ -448,7 +448,7 @@ static void check_shares(struct mig_keep *keep)
                     MIG_SEAT_HELD;
         bool missing = held && view->keyset.count > 0 && look_up(keep, &view->keyset) != MIG_OK;
         if (missing && !before)
-            say(keep, MIG_LOG_ERROR, "shares-missing",
+            say(keep, MIG_LOG_ERROR, "shares_missing",
                 "this node holds the seat but lacks a share of the contract's keyset; restore it "
                 "before anything else");
         mig_view_release(&view);
