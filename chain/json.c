@@ -296,8 +296,12 @@ static int compare_names(const void *a, const void *b, void *reader)
  * can make an honest document look wrong. */
 static void refuse_duplicates(struct mig_json *j, uint32_t from)
 {
-    struct mig_json_member_at *m = j->names + from;
     uint32_t n = j->name_count - from;
+    if (n < 2) {
+        j->name_count = from;
+        return;
+    }
+    struct mig_json_member_at *m = &j->names[from];
     if (n > 8) {
         qsort_r(m, n, sizeof *m, compare_names, j);
         for (uint32_t i = 1; i < n; i++)
