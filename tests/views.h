@@ -35,7 +35,10 @@ static inline void letter_key(char letter, uint8_t key[MIG_KEY_LEN])
 
 static inline struct mig_participants set_of(const char *text, uint64_t threshold)
 {
-    struct mig_participants set = {.threshold = threshold, .list = calloc(strlen(text) + 1, sizeof *set.list)};
+    size_t room = 1;
+    for (const char *at = text; *at != '\0'; at++)
+        room += *at == ' ';
+    struct mig_participants set = {.threshold = threshold, .list = calloc(room, sizeof *set.list)};
     while (set.list != NULL && *text != '\0') {
         char *end;
         struct mig_participant *p = &set.list[set.count++];
