@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A wire that stops in the middle: forwards TCP connections, one after another,
- * and of an HTTP request that begins with PUT lets only the head and the first
- * bytes of the body through. Says "holding" when it does, and "cut" when the
- * server then ends that connection; exits. For watching what happens to an
+ * A wire that stops in the middle: forwards TCP connections, and of an HTTP request that begins
+ * with PUT lets only the head and the first bytes of the body through. Says "holding" when it does,
+ * and "cut" when the server then ends that connection; exits. For watching what happens to an
  * upload that is cut off.
  *
  *   hold PORT    forwards its own port, which it prints first, to 127.0.0.1:PORT
  */
 #include <arpa/inet.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +88,8 @@ static bool carry(int client, int server)
             if (n <= 0 || !forward(client, answer, (size_t)n))
                 return hold;
             /* The next request of a kept connection is judged from its start. */
-            len = passed = 0;
+            if (n < 12 || memcmp(answer, "HTTP/1.1 100", 12) != 0)
+                len = passed = 0;
         }
         if (p[1].revents != 0) {
             ssize_t n = read(client, sent + len, sizeof sent - len);
@@ -110,16 +111,17 @@ int main(int argc, char **argv)
     must(argc == 2, "usage: hold PORT");
     struct sockaddr_in target = local((uint16_t)atoi(argv[1]));
     int listener = open_port();
+    (void)signal(SIGCHLD, SIG_IGN);
     for (;;) {
-        int client = accept(listener, NULL, NULL), server = socket(AF_INET, SOCK_STREAM, 0);
-        must(client >= 0 && server >= 0, "accept");
-        must(connect(server, (struct sockaddr *)&target, sizeof target) == 0, "connect");
-        bool cut = carry(client, server);
-        (void)close(client);
-        (void)close(server);
-        if (cut) {
-            say("cut");
-            return 0;
+        int client = accept(listener, NULL, NULL);
+        must(client >= 0, "accept");
+        if (fork() == 0) {
+            int server = socket(AF_INET, SOCK_STREAM, 0);
+            must(connect(server, (struct sockaddr *)&target, sizeof target) == 0, "connect");
+            if (carry(client, server))
+                say("cut");
+            _exit(0);
         }
+        (void)close(client);
     }
 }

@@ -301,9 +301,6 @@ static void import_end(void *ctx, const struct mig_receipt *receipt)
     (void)pthread_cond_signal(&keep->work);
     (void)pthread_mutex_unlock(&keep->lock);
     tell_job(keep, notes);
-    if (receipt != NULL)
-        say(keep, MIG_LOG_NOTICE, receipt->repeated ? "import_repeated" : "imported",
-            "key shares of the contract's keyset are durable");
 }
 
 /* Cheap on purpose: the import itself proves the rest, this only spares the
