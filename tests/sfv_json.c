@@ -3,7 +3,9 @@
  * sfv_json item|list|dictionary: reads a structured field value from standard
  * input and prints its parsed form, in the JSON notation of the public test
  * corpora, and its canonical serialisation: [value, "canonical"]. Exit status
- * 1 when it does not parse. For holding the parser against others'.
+ * 1 when it does not parse. With "lines" as second argument every line is a
+ * value, and null stands for one that does not parse. For holding the parser
+ * against others'.
  */
 #include "auth/sf.h"
 
@@ -175,12 +177,12 @@ static enum mig_sf_kind kind_of(const char *name)
                                        : MIG_SF_DICTIONARY;
 }
 
-int main(int argc, char **argv)
+static bool print_field(enum mig_sf_kind kind, struct mig_text text)
 {
     static struct mig_sf_member members[MEMBERS];
     static struct mig_sf_item items[ITEMS];
     static struct mig_sf_param params[PARAMS];
-    static char input[INPUT], canonical[INPUT];
+    static char canonical[INPUT];
     struct mig_sf sf = {.members = members,
                         .items = items,
                         .params = params,
@@ -188,17 +190,30 @@ int main(int argc, char **argv)
                         .item_cap = ITEMS,
                         .param_cap = PARAMS};
     size_t len = 0;
-    if (argc != 2)
-        return 2;
-    enum mig_sf_kind kind = kind_of(argv[1]);
-    struct mig_text text = {input, fread(input, 1, sizeof input, stdin)};
     if (mig_sf_parse(kind, text, &sf) != MIG_OK ||
         mig_sf_format(kind, &sf, canonical, sizeof canonical, &len) != MIG_OK)
-        return 1;
+        return false;
     putchar('[');
     print_members(kind, &sf);
     putchar(',');
     print_text((struct mig_text){canonical, len});
     puts("]");
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    static char input[INPUT];
+    if (argc != 2 && (argc != 3 || strcmp(argv[2], "lines") != 0))
+        return 2;
+    enum mig_sf_kind kind = kind_of(argv[1]);
+    if (argc == 2)
+        return print_field(kind, (struct mig_text){input, fread(input, 1, sizeof input, stdin)})
+                   ? 0
+                   : 1;
+    while (fgets(input, sizeof input, stdin) != NULL) {
+        if (!print_field(kind, (struct mig_text){input, strcspn(input, "\n")}))
+            puts("null");
+    }
     return 0;
 }
