@@ -209,12 +209,14 @@ static enum mig_err settle(struct mig_sender *s, struct mig_delivery *out)
 
 /* ---- signing ---- */
 
-/* The nonce comes from the height: above everything the key can have used, and
- * below the limit, without asking for the key. */
+/* The nonce comes from the height, without asking for the key: a key that was
+ * added up to the final block is at most at (height - 1) * 1 000 000, and the
+ * limit is the head's height times as much, which may be the same block. */
 static bool next_nonce(const struct mig_sender *s, uint64_t height, uint64_t *nonce)
 {
-    uint64_t least;
-    if (__builtin_mul_overflow(height, (uint64_t)MIG_NONCES_PER_BLOCK, nonce) ||
+    uint64_t before = height > 0 ? height - 1 : 0, least;
+    if (__builtin_mul_overflow(before, (uint64_t)MIG_NONCES_PER_BLOCK, nonce) ||
+        __builtin_add_overflow(*nonce, 1u, nonce) ||
         __builtin_add_overflow(s->last_nonce, 1u, &least))
         return false;
     if (*nonce < least)

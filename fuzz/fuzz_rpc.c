@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data;
     struct mig_returned view;
-    struct mig_head head;
+    struct mig_tip head;
     struct mig_access_key key;
     struct mig_outcome outcome;
     struct mig_rpc_error e;
