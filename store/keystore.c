@@ -86,28 +86,42 @@ static void remove_remains(int folder)
     mig_file_discard(folder, NEW_PROBE);
 }
 
-static void entry_name(const struct mig_keystore_item *item, char name[MIG_SHARE_NAME_LEN])
+/* A second name of the file: unlike a symbolic link it needs no block of its
+ * own, which would cost an import half a sync more; where there are no hard
+ * links it is a symbolic one. */
+static enum mig_err point_to(int folder, const char *file, const char *name)
 {
-    mig_share_file_name(item->receipt.keyset, name);
+    if (linkat(folder, file, folder, NEW_POINTER, 0) == 0)
+        return MIG_OK;
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != EMLINK)
+        return MIG_ERR_IO;
+    return symlinkat(name, folder, NEW_POINTER) == 0 ? MIG_OK : MIG_ERR_IO;
+}
+
+static bool points_to(int folder, const char *name)
+{
+    struct stat pointer, file;
+    return fstatat(folder, POINTER, &pointer, 0) == 0 &&
+           fstatat(folder, name, &file, AT_SYMLINK_NOFOLLOW) == 0 && pointer.st_dev == file.st_dev &&
+           pointer.st_ino == file.st_ino;
 }
 
 /* For people, and derived: when it cannot be written (a full disk), the store
  * works on. */
 static void repair_pointer(const struct mig_keystore *store)
 {
-    char want[MIG_SHARE_NAME_LEN], is[MIG_SHARE_NAME_LEN] = "";
+    int fd = store->folder.fd;
+    char name[MIG_SHARE_NAME_LEN];
     const struct mig_keystore_item *current = mig_keystore_index_current(&store->index);
     if (current == NULL) {
-        mig_file_discard(store->folder.fd, POINTER);
+        mig_file_discard(fd, POINTER);
         return;
     }
-    entry_name(current, want);
-    ssize_t n = readlinkat(store->folder.fd, POINTER, is, sizeof is);
-    if (n == (ssize_t)strlen(want) && memcmp(is, want, (size_t)n) == 0)
+    mig_share_file_name(current->receipt.keyset, name);
+    if (points_to(fd, name))
         return;
-    if (symlinkat(want, store->folder.fd, NEW_POINTER) == 0 &&
-        mig_file_replace(store->folder.fd, NEW_POINTER, POINTER) != MIG_OK)
-        mig_file_discard(store->folder.fd, NEW_POINTER);
+    if (point_to(fd, name, name) == MIG_OK && mig_file_replace(fd, NEW_POINTER, POINTER) != MIG_OK)
+        mig_file_discard(fd, NEW_POINTER);
 }
 
 /* Everything found counts as durable from now on, so it must be: the process
@@ -348,8 +362,8 @@ static enum mig_err write_beside(struct mig_keystore *store, struct import *im)
     enum mig_err err = mig_file_create(fd, NEW_FILE, im->bytes, im->len);
     if (err == MIG_OK)
         err = read_back(store, im);
-    if (err == MIG_OK && symlinkat(im->name, fd, NEW_POINTER) != 0)
-        err = MIG_ERR_IO;
+    if (err == MIG_OK)
+        err = point_to(fd, NEW_FILE, im->name);
     return err == MIG_ERR_CONFLICT ? MIG_ERR_IO : err;
 }
 
