@@ -158,7 +158,7 @@ enum mig_err mig_devnet_save(const struct mig_devnet *d)
 
 static enum mig_err damaged(char *why, const char *what)
 {
-    (void)snprintf(why, MIG_DEVNET_ERROR_MAX, "the state file is damaged: %s", what);
+    (void)snprintf(why, MIG_DEVNET_ERROR_MAX, "the state file is damaged: %.200s", what);
     return MIG_ERR_MALFORMED;
 }
 

@@ -547,6 +547,7 @@ static void a_dump_loads_to_the_same_contract(void)
         CU_ASSERT_STRING_EQUAL(why, "");
         CU_ASSERT_EQUAL_FATAL(mig_contract_dump(copy, &again), MIG_OK);
         CU_ASSERT_STRING_EQUAL(text, again);
+        mig_contract_free(&copy);
         CU_ASSERT_EQUAL(mig_contract_load(text, strlen(text) - 1, &copy, why), MIG_ERR_MALFORMED);
         CU_ASSERT_PTR_NULL(copy);
         CU_ASSERT_EQUAL(mig_contract_load(again, strlen(again), &copy, why), MIG_OK);
