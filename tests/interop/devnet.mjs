@@ -25,7 +25,7 @@ export function key(name) {
   const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
   const spki = createPublicKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })).export({ format: 'der', type: 'spki' });
   const raw = spki.subarray(spki.length - 32);
-  return { public: 'ed25519:' + base58(raw), secret: 'ed25519:' + base58(Buffer.concat([seed, raw])) };
+  return { raw, public: 'ed25519:' + base58(raw), secret: 'ed25519:' + base58(Buffer.concat([seed, raw])) };
 }
 
 export const contract = 'v1.signer';
