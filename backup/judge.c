@@ -72,6 +72,21 @@ static bool digest_matches(const struct mig_reply *reply, const uint8_t expected
     return mig_equal(digest, expected, MIG_DIGEST_LEN);
 }
 
+/* What an unsigned answer may hint at; nothing but a log ever sees it. */
+static const char *hint(unsigned status)
+{
+    switch (status) {
+    case 401:
+        return "unsigned 401: the node does not accept our key, or our clock, now";
+    case 429:
+        return "unsigned 429: the node is busy refusing others";
+    case 503:
+        return "unsigned 503: the node is starting, or has not read the contract";
+    default:
+        return "the answer is not signed by the node";
+    }
+}
+
 /* OK when this node signed this answer to this very request, body included. */
 static struct mig_result authenticate(const struct mig_peer *peer, const struct mig_ask *ask,
                                       const struct mig_reply *reply, uint64_t now)
@@ -89,7 +104,7 @@ static struct mig_result authenticate(const struct mig_peer *peer, const struct 
     if (reply->status == 0)
         return verdict(result, MIG_UPSHOT_NO_ANSWER, "nothing came");
     if (mig_response_verify(&message, peer->node, ask->nonce, digest, &created) != MIG_OK)
-        return verdict(result, MIG_UPSHOT_NO_ANSWER, "the answer is not signed by the node");
+        return verdict(result, MIG_UPSHOT_NO_ANSWER, hint(reply->status));
     if (!digest_matches(reply, digest))
         return verdict(result, MIG_UPSHOT_NO_ANSWER, "the answer's body is not the signed one");
     result.clock_skew = (int64_t)(created - now);

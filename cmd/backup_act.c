@@ -56,22 +56,24 @@ static void close_act(struct act *act)
     mig_look_close(&act->look);
 }
 
-static int aim(struct act *act, const struct mig_target *target, unsigned failures)
+static int aim(struct act *act, const struct mig_target *target, unsigned failures,
+               char why[MIG_APP_WHY_MAX])
 {
     const struct mig_config_file *c = act->app->config;
-    const char *why = "";
+    const char *wrong = "";
     const char *url = mig_plan_url(target, failures, mig_config_text(c, "node", "node_url"),
                                    mig_config_text(c, "node", "recover_url"));
     bool plain = mig_config_number(c, "node", "plain_anywhere") != 0;
-    enum mig_err err = mig_client_aim(&act->client, url, target->node, plain, &why);
-    return err == MIG_OK ? MIG_EXIT_OK : mig_app_fail(MIG_EXIT_CONFIG, "%s", why);
+    enum mig_err err = mig_client_aim(&act->client, url, target->node, plain, &wrong);
+    (void)snprintf(why, MIG_APP_WHY_MAX, "%s", wrong);
+    return err == MIG_OK ? MIG_EXIT_OK : MIG_EXIT_CONFIG;
 }
 
-static int fail_result(const struct act *act, const struct mig_result *r)
+static int explain(const struct act *act, const struct mig_result *r, char why[MIG_APP_WHY_MAX])
 {
-    return mig_app_fail(mig_app_status_of(r), "%s: %s: %s%s%s", act->client.route.url,
-                        mig_upshot_text(r->upshot), r->why, r->code[0] != '\0' ? ": " : "",
-                        r->code);
+    (void)snprintf(why, MIG_APP_WHY_MAX, "%s: %s: %s%s%s", act->client.route.url,
+                   mig_upshot_text(r->upshot), r->why, r->code[0] != '\0' ? ": " : "", r->code);
+    return mig_app_status_of(r);
 }
 
 /* ---- backup ------------------------------------------------------------ */
@@ -92,37 +94,61 @@ static int print_backup(const struct mig_app *app, const struct mig_view *view,
     return MIG_EXIT_OK;
 }
 
-/* The backup stands whether or not the node takes the receipt. */
-static void send_receipt(struct act *act, struct mig_note *note)
+/* The addresses where the node may be, in turn, while none of them answers. */
+enum { ADDRESSES = 3 };
+
+static int fetch(struct act *act, const struct mig_view *view, const struct mig_target *target,
+                 struct mig_note *note, char why[MIG_APP_WHY_MAX])
 {
+    int status = MIG_EXIT_UNAVAILABLE;
+    for (unsigned i = 0; i < ADDRESSES && status == MIG_EXIT_UNAVAILABLE; i++) {
+        status = aim(act, target, i, why);
+        if (status != MIG_EXIT_OK)
+            break;
+        mig_app_progress("fetching from %s", act->client.route.url);
+        struct mig_result r = mig_client_backup(&act->client, &view->keyset, note);
+        status = explain(act, &r, why);
+        if (status == MIG_EXIT_UNAVAILABLE)
+            (void)mig_app_fail(status, "%s", why);
+    }
+    return status;
+}
+
+/* The backup stands whether or not the node takes the receipt. */
+static void send_receipt(struct act *act, const struct mig_target *target, struct mig_note *note)
+{
+    char why[MIG_APP_WHY_MAX];
+    struct mig_result r = {.upshot = MIG_UPSHOT_NO_ANSWER};
     mig_app_progress("sending the receipt");
-    struct mig_result r = mig_client_receipt(&act->client, note);
+    for (unsigned i = 0; i < ADDRESSES && r.upshot == MIG_UPSHOT_NO_ANSWER; i++)
+        if (aim(act, target, i, why) == MIG_EXIT_OK) {
+            r = mig_client_receipt(&act->client, note);
+            (void)explain(act, &r, why);
+        }
     if (r.upshot != MIG_UPSHOT_OK)
-        (void)fail_result(act, &r);
+        (void)mig_app_fail(MIG_EXIT_OK, "the receipt is still due: %s", why);
 }
 
 static int back_up(struct act *act, const struct mig_view *view)
 {
     struct mig_facts facts;
     struct mig_note note = {0};
+    char why[MIG_APP_WHY_MAX] = "";
     struct mig_plan plan = mig_app_plan(act->app, view, &facts, &note);
     enum mig_task task = plan.target.task;
-    bool fetch = task == MIG_TASK_BACKUP;
-    if (!facts.covered && !fetch)
+    int status = MIG_EXIT_OK;
+    if (!facts.covered && task != MIG_TASK_BACKUP)
         return mig_app_fail(mig_app_status_of_reason(plan.reason), "nothing done: %s",
                             mig_reason_text(plan.reason));
-    int status = fetch || task == MIG_TASK_RECEIPT ? aim(act, &plan.target, 0) : MIG_EXIT_OK;
+    if (task == MIG_TASK_BACKUP)
+        status = fetch(act, view, &plan.target, &note, why);
+    if (status == MIG_EXIT_UNAVAILABLE)
+        return status; /* each address has been named */
     if (status != MIG_EXIT_OK)
-        return status;
-    if (fetch) {
-        mig_app_progress("fetching from %s", act->client.route.url);
-        struct mig_result r = mig_client_backup(&act->client, &view->keyset, &note);
-        if (r.upshot != MIG_UPSHOT_OK)
-            return fail_result(act, &r);
-    }
-    if (fetch || task == MIG_TASK_RECEIPT)
-        send_receipt(act, &note);
-    return print_backup(act->app, view, &note, fetch);
+        return mig_app_fail(status, "%s", why);
+    if (task == MIG_TASK_BACKUP || task == MIG_TASK_RECEIPT)
+        send_receipt(act, &plan.target, &note);
+    return print_backup(act->app, view, &note, task == MIG_TASK_BACKUP);
 }
 
 int mig_verb_backup(struct mig_app *app)
@@ -146,6 +172,7 @@ struct restoring {
     struct mig_handover handover;
     uint8_t destination[MIG_KEY_LEN]; /* once one was seen */
     bool has_destination;
+    char why[MIG_APP_WHY_MAX]; /* of the last look */
 };
 
 static uint64_t monotonic_ns(void)
@@ -181,12 +208,14 @@ static int print_restored(const struct mig_app *app, const struct restoring *r,
     return MIG_EXIT_OK;
 }
 
-/* One try; the result's status, or -1 when it went well but is not over. */
+/* What a look came to. */
+enum { GOES_ON = -1, NOT_STARTED = -2 };
+
 static int deliver_once(struct act *act, struct restoring *r, const struct mig_plan *plan,
                         const struct mig_view *view)
 {
     uint32_t random;
-    int status = aim(act, &plan->target, r->attempt.failures);
+    int status = aim(act, &plan->target, r->attempt.failures, r->why);
     if (status != MIG_EXIT_OK)
         return status;
     memcpy(r->destination, plan->target.node, MIG_KEY_LEN);
@@ -195,17 +224,26 @@ static int deliver_once(struct act *act, struct restoring *r, const struct mig_p
     mig_random(&random, sizeof random);
     mig_attempt_record(&r->attempt, &plan->target, view->generation, &result, false, monotonic_ns(),
                        random);
-    if (result.upshot != MIG_UPSHOT_OK)
-        return fail_result(act, &result);
+    if (result.upshot != MIG_UPSHOT_OK) {
+        status = explain(act, &result, r->why);
+        mig_app_progress("%s", r->why);
+        return status;
+    }
     if (r->handover.uploaded)
         mig_app_progress("%u shares are durable on the new node; it concludes",
                          r->handover.receipt.shares);
-    return -1;
+    (void)snprintf(r->why, sizeof r->why, "delivered, but the new node has no seat yet");
+    return GOES_ON;
 }
 
-static bool is_worth_retrying(int status)
+/* No task to deliver: because it has not started, or because it must not. */
+static int explain_idle(const struct mig_plan *plan, struct restoring *r)
 {
-    return status == -1 || status == MIG_EXIT_UNAVAILABLE || status == MIG_EXIT_RETRY;
+    bool idle = plan->reason == MIG_REASON_SAFE || plan->reason == MIG_REASON_RECEIPT_DUE ||
+                plan->reason == MIG_REASON_UNCONFIRMED;
+    (void)snprintf(r->why, sizeof r->why, "nothing to deliver: %s",
+                   idle ? "no migration of the account runs" : mig_reason_text(plan->reason));
+    return idle ? NOT_STARTED : mig_app_status_of_reason(plan->reason);
 }
 
 static int look_and_deliver(struct act *act, struct restoring *r, int last)
@@ -213,19 +251,14 @@ static int look_and_deliver(struct act *act, struct restoring *r, int last)
     struct mig_facts facts;
     struct mig_note note;
     const struct mig_view *view = NULL;
-    int status = mig_look_now(&act->look, &view);
+    int status = mig_look_try(&act->look, &view, r->why);
     if (status != MIG_EXIT_OK)
         return status;
     struct mig_plan plan = mig_app_plan(act->app, view, &facts, &note);
     if (is_seated(act->app, r, view))
         status = print_restored(act->app, r, view);
     else if (plan.target.task != MIG_TASK_DELIVER)
-        status = mig_app_fail(plan.target.task == MIG_TASK_NONE && plan.reason != MIG_REASON_SAFE
-                                  ? mig_app_status_of_reason(plan.reason)
-                                  : MIG_EXIT_NO,
-                              "nothing to deliver: %s",
-                              facts.covered ? "no migration of the account runs"
-                                            : mig_reason_text(plan.reason));
+        status = explain_idle(&plan, r);
     else if (mig_attempt_due(&r->attempt, &plan.target, view->generation) <= monotonic_ns())
         status = deliver_once(act, r, &plan, view);
     else
@@ -234,26 +267,39 @@ static int look_and_deliver(struct act *act, struct restoring *r, int last)
     return status;
 }
 
+static bool is_worth_retrying(int status)
+{
+    return status < 0 || status == MIG_EXIT_UNAVAILABLE || status == MIG_EXIT_RETRY;
+}
+
+static int restore(struct act *act, uint64_t seconds)
+{
+    struct restoring r = {0};
+    uint64_t until = monotonic_ns() + seconds * NS_PER_S;
+    int status = look_and_deliver(act, &r, GOES_ON);
+    if (status == NOT_STARTED)
+        mig_app_progress("waiting for a migration of %s to start", act->app->account);
+    while (is_worth_retrying(status) && monotonic_ns() < until) {
+        sleep_until(monotonic_ns() + NS_PER_S / 2);
+        status = look_and_deliver(act, &r, status);
+    }
+    if (status == MIG_EXIT_OK)
+        return status;
+    if (status == GOES_ON)
+        status = MIG_EXIT_RETRY;
+    return mig_app_fail(status == NOT_STARTED ? MIG_EXIT_NO : status, "%s", r.why);
+}
+
 int mig_verb_restore(struct mig_app *app)
 {
     struct act act;
-    struct restoring restoring = {0};
     uint64_t seconds = 0;
     int status = mig_app_seconds(app->wait, 60, &seconds);
-    if (status == MIG_EXIT_OK)
-        status = open_act(app, &act);
-    else
+    if (status != MIG_EXIT_OK)
         return status;
-    if (status == MIG_EXIT_OK) {
-        uint64_t until = monotonic_ns() + seconds * NS_PER_S;
-        status = look_and_deliver(&act, &restoring, -1);
-        while (is_worth_retrying(status) && monotonic_ns() < until) {
-            sleep_until(monotonic_ns() + NS_PER_S / 2);
-            status = look_and_deliver(&act, &restoring, status);
-        }
-        if (status == -1)
-            status = mig_app_fail(MIG_EXIT_RETRY, "delivered, but the new node has no seat yet");
-    }
+    status = open_act(app, &act);
+    if (status == MIG_EXIT_OK)
+        status = restore(&act, seconds);
     close_act(&act);
     return status;
 }

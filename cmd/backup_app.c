@@ -271,18 +271,26 @@ int mig_look_open(struct mig_app *app, struct mig_look *look)
                : mig_app_fail(mig_exit_of(err), "cannot read the contract: %s", mig_err_text(err));
 }
 
-int mig_look_now(struct mig_look *look, const struct mig_view **view)
+int mig_look_try(struct mig_look *look, const struct mig_view **view, char why[MIG_APP_WHY_MAX])
 {
     *view = NULL;
-    mig_app_progress("reading the contract from %s", mig_rpc_origin(look->rpc));
     enum mig_err err = mig_poll(&look->poller, mig_app_now_ns());
     if (err == MIG_OK)
         *view = mig_cache_view(look->cache);
     if (*view != NULL)
         return MIG_EXIT_OK;
-    return mig_app_fail(MIG_EXIT_UNAVAILABLE, "the contract cannot be read from %s: %s",
-                        mig_rpc_origin(look->rpc),
-                        look->poller.reason[0] != '\0' ? look->poller.reason : mig_err_text(err));
+    const char *reason = look->poller.reason[0] != '\0' ? look->poller.reason : mig_err_text(err);
+    (void)snprintf(why, MIG_APP_WHY_MAX, "the contract cannot be read from %s: %s",
+                   mig_rpc_origin(look->rpc), reason);
+    return MIG_EXIT_UNAVAILABLE;
+}
+
+int mig_look_now(struct mig_look *look, const struct mig_view **view)
+{
+    char why[MIG_APP_WHY_MAX];
+    mig_app_progress("reading the contract from %s", mig_rpc_origin(look->rpc));
+    int status = mig_look_try(look, view, why);
+    return status == MIG_EXIT_OK ? status : mig_app_fail(status, "%s", why);
 }
 
 void mig_look_close(struct mig_look *look)

@@ -14,7 +14,7 @@
 #include "cmd/config.h"
 #include "cmd/options.h"
 
-enum { MIG_APP_PATH_MAX = 4096 };
+enum { MIG_APP_PATH_MAX = 4096, MIG_APP_WHY_MAX = 700 };
 
 struct mig_app {
     /* The command line. */
@@ -63,6 +63,8 @@ struct mig_look {
 int mig_look_open(struct mig_app *app, struct mig_look *look);
 /* *view is the caller's to release. */
 int mig_look_now(struct mig_look *look, const struct mig_view **view);
+/* The same without saying why: that goes into `why`. */
+int mig_look_try(struct mig_look *look, const struct mig_view **view, char why[MIG_APP_WHY_MAX]);
 void mig_look_close(struct mig_look *look);
 
 /* The plan for this view with what the vault holds now. */
