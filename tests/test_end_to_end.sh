@@ -159,8 +159,8 @@ wait "$old" 2>/dev/null
 rm -rf old/state
 node new newaccess
 new=$started
-exits 0 "$op" "$rpc" v1.signer alice.near newaccess/identity.key attest "$(pub new)"
-exits 0 "$op" "$rpc" v1.signer alice.near operator/identity.key start "https://$address" "$(pub new)" "$(pub newaccess)"
+exits 0 "$op" attest "$rpc" v1.signer alice.near newaccess/identity.key "$(pub new)"
+exits 0 "$op" start "$rpc" v1.signer alice.near operator/identity.key "https://$address" "$(pub new)" "$(pub newaccess)"
 await run.log ' delivered: epoch 5'
 await run.log ' backed_up: .*from https://'"$address"
 until [ "$(grep -c ' acknowledged: ' run.log)" -ge 2 ]; do nap; done
@@ -180,8 +180,8 @@ exits 1 "$b" --home backup restore --wait 0
 node third thirdaccess
 third=$started
 sed -i "s|^node_url.*|node_url = https://$address|" backup/mpc-backup.conf
-exits 0 "$op" "$rpc" v1.signer alice.near thirdaccess/identity.key attest "$(pub third)"
-exits 0 "$op" "$rpc" v1.signer alice.near operator/identity.key start "https://$address" "$(pub third)" "$(pub thirdaccess)"
+exits 0 "$op" attest "$rpc" v1.signer alice.near thirdaccess/identity.key "$(pub third)"
+exits 0 "$op" start "$rpc" v1.signer alice.near operator/identity.key "https://$address" "$(pub third)" "$(pub thirdaccess)"
 exits 0 "$b" --home backup restore
 grep -q "delivered: $(pub third) has the seat" out.log || die "restore"
 exits 0 "$b" --home backup backup
