@@ -307,13 +307,12 @@ void mig_exchange_body(struct mig_exchange *x, const uint8_t *bytes, size_t len)
     if (x == NULL || x->stage != MIG_STAGE_BODY || x->overrun)
         return;
     struct mig_upload *upload = &x->service->upload;
-    if (len > (size_t)x->content_length - x->received ||
-        mig_digest_add(upload->digest, bytes, len) != MIG_OK) {
-        x->overrun = true;
+    x->overrun = len > (size_t)x->content_length - x->received;
+    if (x->overrun || len == 0)
         return;
-    }
-    if (len != 0)
-        memcpy(upload->body->bytes + x->received, bytes, len);
+    if (mig_digest_add(upload->digest, bytes, len) != MIG_OK)
+        x->broken = true;
+    memcpy(upload->body->bytes + x->received, bytes, len);
     x->received += len;
 }
 

@@ -82,7 +82,8 @@ struct mig_exchange {
     atomic_bool holds;
     bool cancelled; /* admission was lost on the way */
     bool imports;   /* holds the import lock */
-    bool overrun;
+    bool overrun;   /* more body than announced */
+    bool broken;    /* the digest could not be computed */
     size_t received;
     enum mig_problem fence; /* what the fence found */
     struct mig_response response;

@@ -42,7 +42,7 @@ static void reset(struct mig_exchange *x)
     x->retry_after = 0;
     x->authenticated = false;
     atomic_store(&x->holds, false);
-    x->cancelled = x->imports = x->overrun = false;
+    x->cancelled = x->imports = x->overrun = x->broken = false;
     x->received = 0;
     x->fence = MIG_PROBLEM_NONE;
     x->context_len = 0;

@@ -238,7 +238,7 @@ static enum mig_problem check_body(struct mig_exchange *x)
     uint8_t digest[MIG_DIGEST_LEN];
     if (x->overrun || x->received != (size_t)x->content_length)
         return MIG_PROBLEM_MALFORMED;
-    if (mig_digest_end(x->service->upload.digest, digest) != MIG_OK)
+    if (x->broken || mig_digest_end(x->service->upload.digest, digest) != MIG_OK)
         return MIG_PROBLEM_STORE_UNAVAILABLE;
     return memcmp(digest, x->parsed.content_digest, MIG_DIGEST_LEN) == 0
                ? MIG_PROBLEM_NONE
