@@ -81,7 +81,8 @@ struct rig {
     bool key_delayed, import_taken;
     uint64_t seat_lost_at;
     enum mig_err import_begin_err, writable_err, acknowledge_err;
-    unsigned imports_begun, imports_ended, served, acknowledged;
+    unsigned imports_begun, imports_ended, acknowledged;
+    _Atomic unsigned served;
     bool ended_with_receipt, acknowledged_known;
     uint8_t acknowledged_hash[MIG_DIGEST_LEN];
     struct mig_ephemeral published; /* secret of `announced`, until it is taken */
