@@ -10,9 +10,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/floor.h"
 #include "tests/rig.h"
 
-enum { DOMAINS = 32, BATCH = 400, ROUNDS = 15, PLAIN = 4096 };
+enum { DOMAINS = 32, BATCH = 400, ROUNDS = 15 };
 
 static struct rig rig;
 
@@ -71,30 +72,6 @@ static double serve(unsigned status)
             exit(1);
         }
         mig_exchange_end(&x);
-    }
-    return (now_us() - start) / BATCH;
-}
-
-static double floor_of_crypto(void)
-{
-    static uint8_t plain[PLAIN], sealed[PLAIN + crypto_secretstream_xchacha20poly1305_ABYTES];
-    static uint8_t pk[32], sk[64], cpk[32], csk[32], text[1024], sig[64];
-    (void)crypto_sign_keypair(pk, sk);
-    (void)crypto_kx_keypair(cpk, csk);
-    (void)crypto_sign_detached(sig, NULL, text, sizeof text, sk);
-    double start = now_us();
-    for (size_t i = 0; i < BATCH; i++) {
-        uint8_t npk[32], nsk[32], rx[32], tx[32], header[24];
-        crypto_secretstream_xchacha20poly1305_state state;
-        int bad = crypto_sign_verify_detached(sig, text, sizeof text, pk);
-        bad |= crypto_kx_keypair(npk, nsk);
-        bad |= crypto_kx_server_session_keys(rx, tx, npk, nsk, cpk);
-        bad |= crypto_secretstream_xchacha20poly1305_init_push(&state, header, tx);
-        bad |= crypto_secretstream_xchacha20poly1305_push(&state, sealed, NULL, plain, PLAIN, NULL,
-                                                          0, 0);
-        bad |= crypto_sign_detached(sig, NULL, text, sizeof text, sk);
-        if (bad != 0)
-            exit(1);
     }
     return (now_us() - start) / BATCH;
 }

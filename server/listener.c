@@ -475,6 +475,16 @@ const char *mig_listener_address(const struct mig_listener *listener)
     return listener->bound.address;
 }
 
+enum mig_err mig_listener_adopt(struct mig_listener *listener, int fd)
+{
+    const struct sockaddr_in from = {.sin_family = AF_INET,
+                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return MHD_add_connection(listener->daemon, fd, (const struct sockaddr *)&from, sizeof from) ==
+                   MHD_YES
+               ? MIG_OK
+               : MIG_ERR_IO;
+}
+
 /* ---- cancellation and numbers ---- */
 
 static void record_cancel(struct mig_listener *listener, uint64_t ns)

@@ -41,6 +41,10 @@ void mig_listener_stop(struct mig_listener **listener, uint32_t drain_ms);
 /* The real "address:port". */
 const char *mig_listener_address(const struct mig_listener *listener);
 
+/* Serves a connected stream socket, which it takes in any case, as if it had
+ * been accepted from a loopback address. For socket pairs. MIG_ERR_IO. */
+enum mig_err mig_listener_adopt(struct mig_listener *listener, int fd) MIG_MUST_USE;
+
 /* The contract changed: cuts every connection whose exchange `view` no longer
  * admits and returns how many. `changed_at` is when the new view became
  * current (mig_deadline_now), for the statistics. Any thread. */
