@@ -131,7 +131,7 @@ check: all $(TESTS) $(TOOLS) $(FUZZERS:%=$(B)/fuzz/%) $(EXAMPLES)
 demo: all
 	@tests/demo.sh $(B)
 
-interop: all $(TOOLS)
+interop: all $(TOOLS) $(EXAMPLES)
 	@dist/deps.sh npm
 	@tests/interop/run.sh $(B)
 

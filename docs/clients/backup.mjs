@@ -11,6 +11,7 @@
 import { readFileSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import http from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import * as p from './protocol.mjs';
@@ -115,11 +116,19 @@ export const contextOf = (c, direction, node, keyset, keys = {}) => p.contextTex
   keyset: p.keysetDigest(c.contract, keyset), operator_key: c.operatorKey && p.operatorMember(c.operatorKey), ...keys,
 });
 
-// Only what the node signed to this request comes back; a refusal throws.
+// Only what the node signed to this request comes back; a refusal throws. An
+// unsigned answer may put off the next try, and does nothing else.
 export async function ask(c, node, method, path, context, body) {
   const request = await p.signedRequest(c.service, method, c.node_url + path, context, body);
   const response = await send(node, request);
-  p.believe(response, request, node);
+  try {
+    p.believe(response, request, node);
+  } catch (error) {
+    const wait = Number(response.headers['retry-after']), tries = c.tries ?? 5;
+    if (!(wait > 0 && tries > 1)) throw error;
+    await sleep(Math.min(wait, 60) * 1000);
+    return ask({ ...c, tries: tries - 1 }, node, method, path, context, body);
+  }
   if (response.status < 400) return response;
   const { code, retryable } = JSON.parse(response.body);
   throw Object.assign(new Error(`the node says ${response.status} ${code}`), { status: response.status, code, retryable });

@@ -3,11 +3,13 @@
 // and, for the node's side, against what stands below. Usage: vectors.mjs FILE
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import bs58 from 'bs58';
 import sodium from 'libsodium-wrappers';
 import * as p from './protocol.mjs';
 
-const v = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+const read = (file) => JSON.parse(readFileSync(file, 'utf8'));
+const v = read(process.argv[2]);
 const hex = (text) => Buffer.from(text, 'hex');
 const named = (list, name) => v[list].find((row) => row.name === name) ?? assert.fail(name);
 let checked = 0;
@@ -193,5 +195,9 @@ each('responses', (row) => {
   assert.equal(p.signatureBase(covered, text, message(row), message(named('requests', row.request))), row.base);
 });
 each('responses_changed', (row) => assert.equal(isBelieved(changed(named('responses', row.response), row.change)), row.believed));
+
+// The client is published with the versions that are tested here.
+const published = read(join(dirname(process.argv[2]), 'clients/package.json')), tested = read(new URL('package.json', import.meta.url));
+for (const [name, version] of Object.entries(published.dependencies)) assert.equal(tested.dependencies[name], version, name);
 
 console.log(`${checked} vectors hold in JavaScript`);
