@@ -73,7 +73,7 @@ $(B)/libmpcmigration.a: $(LIB_OBJS)
 
 $(B)/libmpcmigration.so: $(LIB_OBJS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libmpcmigration.so.$(SOVERSION) -o $@ $^ $(PC_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libmpcmigration.so.$(SOVERSION) -o $@ $^ $(PC_LIBS)
 
 $(B)/mpc-%: $(B)/cmd/mpc_%.o $(B)/libhouse.a
 	$(call say,LD,$@)
