@@ -119,6 +119,7 @@ static void an_older_answer_is_ignored(void)
     info(cache, 10, "{}");
     CU_ASSERT_EQUAL(mig_cache_generation(cache), 1);
     CU_ASSERT_EQUAL(feed(cache, MIG_PART_STATE, 9, "garbage"), MIG_OK);
+    CU_ASSERT_EQUAL(feed(cache, MIG_PART_STATE, 10, "garbage"), MIG_OK);
     state(cache, 11, resharing);
     CU_ASSERT_EQUAL(mig_cache_generation(cache), 2);
     info(cache, 11, "{}");
@@ -193,6 +194,20 @@ static void every_relevant_change_is_a_generation(void)
         free(text);
         mig_cache_free(&cache);
     }
+}
+
+static void a_change_of_the_prospective_set_is_a_generation(void)
+{
+    struct mig_cache *cache = new_cache(MIG_DIALECT_DEPLOYED);
+    char *other_tail =
+        swapped(strstr(resharing, "\"resharing_key\""), "\"bob.near\"", "\"carol.near\"");
+    char *other = swapped(resharing, strstr(resharing, "\"resharing_key\""), other_tail);
+    both(cache, 10, resharing, SERVICE);
+    state(cache, 11, other);
+    CU_ASSERT_EQUAL(mig_cache_generation(cache), 2);
+    free(other_tail);
+    free(other);
+    mig_cache_free(&cache);
 }
 
 static void the_records_of_the_account_are_generations(void)
@@ -535,6 +550,7 @@ int main(void)
         TEST(the_same_meaning_refreshes_the_block_only),
         TEST(the_order_of_participants_means_nothing),
         TEST(every_relevant_change_is_a_generation),
+        TEST(a_change_of_the_prospective_set_is_a_generation),
         TEST(the_records_of_the_account_are_generations),
         TEST(what_does_not_parse_changes_nothing),
         TEST(age_is_that_of_the_older_block),

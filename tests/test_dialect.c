@@ -207,6 +207,9 @@ static void prints_the_near_cli_command(void)
     CU_ASSERT_PTR_NULL(mig_call_near_cli(&c, "alice.near", "v1 signer", "mainnet"));
     CU_ASSERT_PTR_NULL(mig_call_near_cli(&c, "alice.near", "v1.signer", "$(id)"));
     mig_call_clear(&c);
+    c = (struct mig_call){.method = "m", .args = strdup("{\"a\":\"'; id; '\"}")};
+    CU_ASSERT_PTR_NULL(mig_call_near_cli(&c, "alice.near", "v1.signer", "mainnet"));
+    mig_call_clear(&c);
     CU_ASSERT_EQUAL_FATAL(mig_call_register(&old, alice, &c), MIG_OK);
     text = mig_call_near_cli(&c, "alice.near", "v1.signer", "testnet");
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "attached-deposit '0 NEAR'"));

@@ -200,7 +200,7 @@ static void reads_every_form_of_failure(void)
         {"200 OK",
          "{\"result\":{\"error\":\"wasm execution failed with error: HostError(GuestPanic { "
          "panic_msg: "
-         "\\\"MethodNotFound, says the contract\\\" })\"}}",
+         "\\\"MethodNotFound, access key, says the contract\\\" })\"}}",
          "MethodNotFound", MIG_ERR_DENIED, MIG_FAULT_PANIC},
         {"200 OK",
          "{\"error\":{\"name\":\"HANDLER_ERROR\",\"cause\":{\"name\":\"UNKNOWN_ACCOUNT\",\"info\":{"

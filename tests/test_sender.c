@@ -247,6 +247,22 @@ static void a_used_nonce_is_asked_for_and_passed(void)
     tear_down(&b);
 }
 
+static void a_refusal_of_bytes_sent_before_is_looked_into(void)
+{
+    static const struct step steps[] = {
+        {"block", BLOCK(100)},
+        {"send_tx", NULL},
+        {"send_tx", INVALID("\"Expired\"")},
+        {"tx", EXECUTED},
+    };
+    struct bench b;
+    struct mig_delivery d;
+    SET_UP(b, steps);
+    CU_ASSERT_EQUAL(send_it(&b, "{}", &d), MIG_OK);
+    CU_ASSERT_EQUAL(d.sent, MIG_SENT_EXECUTED);
+    tear_down(&b);
+}
+
 static void a_nonce_used_by_ourselves_is_an_execution(void)
 {
     static const struct step steps[] = {
@@ -357,6 +373,7 @@ int main(void)
         TEST(another_call_follows_once_the_first_is_decided),
         TEST(signs_anew_when_the_old_one_has_expired),
         TEST(a_used_nonce_is_asked_for_and_passed),
+        TEST(a_refusal_of_bytes_sent_before_is_looked_into),
         TEST(a_nonce_used_by_ourselves_is_an_execution),
         TEST(a_used_nonce_without_a_known_outcome_is_left_to_the_view),
         TEST(access_key_errors_are_final_and_explained),

@@ -311,6 +311,11 @@ static void keys_must_fit(void)
     check_swap(doc, 0, "\"ed25519:GFR", "\"GFR", MIG_ERR_MALFORMED);
     check_swap(doc, 0, "bls12381g2:2", "bls12381g1:2", MIG_ERR_MALFORMED);
     check_swap(doc, 0, "{\"Secp256k1\":", "{\"Secp256r1\":", MIG_ERR_MALFORMED);
+    check_swap(doc, 0,
+               "\"secp256k1:"
+               "4Q9aK3YhZAugWM3vJrePc5CAxL81yEXzkcT5zqSscURArmybYWJyDLhJ6vijgdDr6PfCcc3dgCvG2fgdoTt"
+               "FfM7i\"",
+               "\"" ALICE_KEY "\"", MIG_ERR_MALFORMED);
     check_swap(doc, 0, "{\"Bls12381\":", "{\"Secp256k1\":", MIG_ERR_MALFORMED);
     check_swap(doc, 0, "ed25519:GmaDrp", "ed25519:G", MIG_ERR_MALFORMED);
     check_swap(doc, 0, "ed25519:Gma", "x25519:Gma", MIG_ERR_MALFORMED);
