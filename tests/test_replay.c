@@ -134,15 +134,15 @@ struct racer {
     unsigned won;
 };
 
-enum { THREADS = 8, ROUNDS = 200 };
+enum { THREADS = 8, NONCES = 20000 };
 
+/* All run through the same nonces, so that they meet at every step. */
 static void *race(void *cls)
 {
     struct racer *racer = cls;
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        (void)pthread_barrier_wait(racer->barrier);
+    (void)pthread_barrier_wait(racer->barrier);
+    for (unsigned i = 0; i < NONCES; i++)
         racer->won += insert(racer->r, nonce_of(i), OPEN) == MIG_OK;
-    }
     return NULL;
 }
 
@@ -154,7 +154,7 @@ static void of_many_threads_exactly_one_wins(void)
     struct racer racers[THREADS];
     unsigned won = 0;
     (void)unlink(journal());
-    CU_ASSERT_EQUAL_FATAL(open_with(journal(), "boot", 1000, START, &r), MIG_OK);
+    CU_ASSERT_EQUAL_FATAL(open_with(journal(), "boot", NONCES, START, &r), MIG_OK);
     CU_ASSERT_EQUAL_FATAL(pthread_barrier_init(&barrier, NULL, THREADS), 0);
     for (int i = 0; i < THREADS; i++) {
         racers[i] = (struct racer){r, &barrier, 0};
@@ -164,8 +164,14 @@ static void of_many_threads_exactly_one_wins(void)
         (void)pthread_join(threads[i], NULL);
         won += racers[i].won;
     }
-    CU_ASSERT_EQUAL(won, ROUNDS);
+    CU_ASSERT_EQUAL(won, NONCES);
     (void)pthread_barrier_destroy(&barrier);
+    mig_replay_close(&r);
+    /* And the journal says the same. */
+    CU_ASSERT_EQUAL_FATAL(open_with(journal(), "boot", NONCES + 1, OPEN, &r), MIG_OK);
+    for (unsigned i = 0; i < NONCES; i += 997)
+        CU_ASSERT_EQUAL(insert(r, nonce_of(i), OPEN), MIG_ERR_DENIED);
+    CU_ASSERT_EQUAL(insert(r, nonce_of(NONCES), OPEN), MIG_OK);
     mig_replay_close(&r);
 }
 
