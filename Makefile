@@ -135,7 +135,7 @@ interop: all $(TOOLS) $(EXAMPLES)
 	@dist/deps.sh npm
 	@tests/interop/run.sh $(B)
 
-bench: all $(BENCHES)
+bench: all $(BENCHES) $(B)/examples/threshold
 	@bench/run.sh $(B)
 
 coverage:
