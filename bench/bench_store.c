@@ -59,7 +59,8 @@ static uint64_t one_import(struct mig_keystore *store, uint64_t epoch)
     struct mig_keyset keyset = keyset_of(epoch, 0, DOMAINS);
     memset(shares, (int)epoch, sizeof shares);
     uint64_t start = now_ns();
-    enum mig_err err = mig_keystore_import(store, &keyset, (const void *)shares, epoch, NULL, &receipt);
+    enum mig_err err =
+        mig_keystore_import(store, &keyset, (const void *)shares, epoch, NULL, &receipt);
     uint64_t took = now_ns() - start;
     need(err == MIG_OK && !receipt.repeated, "an import failed");
     mig_keyset_clear(&keyset);
@@ -88,7 +89,9 @@ int main(void)
     (void)snprintf(folder, sizeof folder, "%s/mig-bench-XXXXXX", base != NULL ? base : "/var/tmp");
     need(mig_crypto_init() == MIG_OK && mkdtemp(folder) != NULL, "cannot start");
     struct mig_secret *key = mig_secret_new(32);
-    need(key != NULL && mig_keystore_open(folder, MIG_KEYSTORE_NODE, key, "v1.signer", &store, &why) == MIG_OK, why);
+    need(key != NULL &&
+             mig_keystore_open(folder, MIG_KEYSTORE_NODE, key, "v1.signer", &store, &why) == MIG_OK,
+         why);
     (void)snprintf(file, sizeof file, "%s/floor", folder);
     int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     need(fd >= 0, "cannot create a file");

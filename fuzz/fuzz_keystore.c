@@ -45,8 +45,8 @@ static void start(void)
             abort();
         key = mig_secret_new(32);
         good = keyset_of(5, 0, 2);
-        (void)snprintf(folder, sizeof folder, "%s/mig-fuzz-%d", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
-                       (int)getpid());
+        (void)snprintf(folder, sizeof folder, "%s/mig-fuzz-%d",
+                       access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)getpid());
         (void)atexit(clear_folder);
     }
     clear_folder();
@@ -68,7 +68,8 @@ static size_t count_files(const char *sub)
     DIR *d = opendir(path);
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
         size_t len = strlen(e->d_name);
-        n += *sub != '\0' ? e->d_name[0] != '.' : len > 7 && strcmp(e->d_name + len - 7, ".shares") == 0;
+        n += *sub != '\0' ? e->d_name[0] != '.'
+                          : len > 7 && strcmp(e->d_name + len - 7, ".shares") == 0;
     }
     if (d != NULL)
         (void)closedir(d);

@@ -111,7 +111,9 @@ static void do_view(void)
         .attempt = flags >> 3 & 1,
         .domains = (flags >> 4 & 3) == 3 ? 0 : 2,
         .service = (flags >> 6 & 1) != 0 ? 's' : 't',
-        .destination = (more & 3) == 0 ? 0 : (more & 3) == 1 ? 'N' : 'M',
+        .destination = (more & 3) == 0   ? 0
+                       : (more & 3) == 1 ? 'N'
+                                         : 'M',
         .inactive = (more >> 2 & 3) == 3,
         .since = 1 + (more >> 4 & 1),
         .set = set,
@@ -239,7 +241,8 @@ static void check_hook(const struct mig_task *task)
         assert(j.purge_all || mig_ids_has(&j.touched, task->change.gone[i]));
     mig_journal_clear(&j);
     for (int i = 0; i < TASKS; i++)
-        assert(&w.task[i] == task || (w.task[i].kind != MIG_TASK_CHANGED && w.task[i].kind != MIG_TASK_PURGE));
+        assert(&w.task[i] == task ||
+               (w.task[i].kind != MIG_TASK_CHANGED && w.task[i].kind != MIG_TASK_PURGE));
 }
 
 static void check_conclude(const struct mig_task *task)

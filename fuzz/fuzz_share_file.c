@@ -41,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (mig_share_file_parse(bytes, size, &file) == MIG_OK) {
         if (file.keyset.count == 0 || file.keyset.count > MIG_DOMAINS_MAX)
             abort();
-        enum mig_err err = mig_share_file_open(key, bytes, size, scratch, (void *)shares->bytes, file.keyset.count);
+        enum mig_err err = mig_share_file_open(key, bytes, size, scratch, (void *)shares->bytes,
+                                               file.keyset.count);
         if (err != MIG_OK && err != MIG_ERR_DENIED)
             abort();
         mig_share_file_clear(&file);

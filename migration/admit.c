@@ -8,7 +8,8 @@ static bool is_backup(enum mig_resource resource)
     return resource == MIG_RESOURCE_BACKUP || resource == MIG_RESOURCE_RECEIPT;
 }
 
-static enum mig_verdict check_address(const struct mig_self *self, const struct mig_context *context)
+static enum mig_verdict check_address(const struct mig_self *self,
+                                      const struct mig_context *context)
 {
     bool mine = strcmp(context->contract, self->contract) == 0 &&
                 strcmp(context->account, self->account) == 0 &&
@@ -74,12 +75,14 @@ static bool ephemerals_fit(const struct mig_view *view, enum mig_resource resour
     if (resource != MIG_RESOURCE_BACKUP && resource != MIG_RESOURCE_UPLOAD)
         return true;
     return published->has_service && context->has_client_key &&
-           memcmp(published->service, context->client_key, MIG_KEY_LEN) == 0 && published->has_node &&
-           context->has_node_key && memcmp(published->node, context->node_key, MIG_KEY_LEN) == 0;
+           memcmp(published->service, context->client_key, MIG_KEY_LEN) == 0 &&
+           published->has_node && context->has_node_key &&
+           memcmp(published->node, context->node_key, MIG_KEY_LEN) == 0;
 }
 
 enum mig_verdict mig_admit(const struct mig_view *view, const struct mig_self *self,
-                           enum mig_resource resource, const struct mig_context *context, uint64_t now_ns)
+                           enum mig_resource resource, const struct mig_context *context,
+                           uint64_t now_ns)
 {
     if (view == NULL)
         return MIG_REFUSED_NO_VIEW;

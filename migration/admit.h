@@ -13,11 +13,11 @@
  * Each has one status and one code on the wire; handlers/problem.h has the table. */
 enum mig_verdict {
     MIG_ADMITTED = 0,
-    MIG_REFUSED_NO_VIEW,     /* 503 stale_view: none yet */
-    MIG_REFUSED_MISDIRECTED, /* 421: contract, account or node */
-    MIG_REFUSED_DIRECTION,   /* 400 malformed: context.direction does not fit the resource */
-    MIG_REFUSED_STALE,       /* 503 stale_view */
-    MIG_REFUSED_NOT_RUNNING, /* 503 not_running */
+    MIG_REFUSED_NO_VIEW,         /* 503 stale_view: none yet */
+    MIG_REFUSED_MISDIRECTED,     /* 421: contract, account or node */
+    MIG_REFUSED_DIRECTION,       /* 400 malformed: context.direction does not fit the resource */
+    MIG_REFUSED_STALE,           /* 503 stale_view */
+    MIG_REFUSED_NOT_RUNNING,     /* 503 not_running */
     MIG_REFUSED_NOT_PARTICIPANT, /* 403, backup */
     MIG_REFUSED_DECOMMISSIONED,  /* 403, both */
     MIG_REFUSED_NOT_DESTINATION, /* 403, recover */
@@ -45,12 +45,14 @@ struct mig_self {
 enum mig_resource {
     MIG_RESOURCE_BACKUP = 1,  /* GET /shares_backup */
     MIG_RESOURCE_RECEIPT = 2, /* POST /shares_backup */
-    MIG_RESOURCE_OFFER = 3,   /* GET /shares_recover: also admitted while this node is the participant */
-    MIG_RESOURCE_UPLOAD = 4,  /* PUT, POST /shares_recover */
+    MIG_RESOURCE_OFFER =
+        3, /* GET /shares_recover: also admitted while this node is the participant */
+    MIG_RESOURCE_UPLOAD = 4, /* PUT, POST /shares_recover */
 };
 
 /* `view` may be NULL. `context` is the request's, already authenticated. */
 enum mig_verdict mig_admit(const struct mig_view *view, const struct mig_self *self,
-                           enum mig_resource resource, const struct mig_context *context, uint64_t now_ns);
+                           enum mig_resource resource, const struct mig_context *context,
+                           uint64_t now_ns);
 
 #endif

@@ -122,8 +122,8 @@ static enum mig_err accumulate(struct mig_journal *j, const struct mig_delta *de
     return MIG_OK;
 }
 
-static enum mig_err move_to(struct mig_consequences *c, const struct mig_participants *set, uint64_t epoch,
-                            const struct mig_delta *delta)
+static enum mig_err move_to(struct mig_consequences *c, const struct mig_participants *set,
+                            uint64_t epoch, const struct mig_delta *delta)
 {
     struct mig_epoch_set next = {.known = true, .epoch = epoch};
     enum mig_err err = mig_participants_copy(set, &next.set);
@@ -151,15 +151,15 @@ static enum mig_err refresh(struct mig_consequences *c, const struct mig_partici
     return MIG_OK;
 }
 
-enum mig_err mig_consequences_observe(struct mig_consequences *c, const struct mig_participants *set,
-                                      const uint64_t *epoch, const char *account,
-                                      const uint8_t tls_key[MIG_KEY_LEN])
+enum mig_err mig_consequences_observe(struct mig_consequences *c,
+                                      const struct mig_participants *set, const uint64_t *epoch,
+                                      const char *account, const uint8_t tls_key[MIG_KEY_LEN])
 {
     const struct mig_epoch_set *base = base_of(c);
     uint64_t now = epoch != NULL ? *epoch : base->epoch;
     struct mig_delta delta;
-    enum mig_err err = mig_delta_compute(base->known ? &base->set : NULL, base->epoch, set, now, account,
-                                         tls_key, &delta);
+    enum mig_err err = mig_delta_compute(base->known ? &base->set : NULL, base->epoch, set, now,
+                                         account, tls_key, &delta);
     if (err == MIG_OK && mig_delta_reconnects(&delta))
         err = move_to(c, set, now, &delta);
     else if (err == MIG_OK && (delta.address_changed || delta.threshold_changed))
@@ -184,7 +184,8 @@ bool mig_consequences_wants_save(const struct mig_consequences *c, uint64_t now_
     return c->saved != c->version && is_due(c->save_at_ms, now_ms, at_ms);
 }
 
-enum mig_phase mig_consequences_wants_hook(const struct mig_consequences *c, uint64_t now_ms, uint64_t *at_ms)
+enum mig_phase mig_consequences_wants_hook(const struct mig_consequences *c, uint64_t now_ms,
+                                           uint64_t *at_ms)
 {
     if (c->phase == MIG_PHASE_SETTLED || !c->seen || c->saved < c->ahead)
         return MIG_PHASE_SETTLED;
@@ -208,7 +209,8 @@ void mig_consequences_hooked(struct mig_consequences *c, enum mig_phase phase, u
 {
     if (serial != c->serial)
         return;
-    enum mig_phase_event done = phase == MIG_PHASE_CHANGE ? MIG_PHASE_ON_CHANGED : MIG_PHASE_ON_PURGED;
+    enum mig_phase_event done =
+        phase == MIG_PHASE_CHANGE ? MIG_PHASE_ON_CHANGED : MIG_PHASE_ON_PURGED;
     enum mig_err err = mig_consequences_step(c, result == MIG_OK ? done : MIG_PHASE_ON_FAILED);
     if (err == MIG_OK && result != MIG_OK)
         c->hook_at_ms =

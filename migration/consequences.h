@@ -30,8 +30,8 @@ enum { MIG_PHASES = 3, MIG_PHASE_EVENTS = 4 };
 struct mig_consequences {
     struct mig_journal journal;
     enum mig_phase phase;
-    bool seen;       /* a set was seen since the start: the target is current */
-    uint64_t serial; /* of the change under way; a result with another one is late */
+    bool seen;        /* a set was seen since the start: the target is current */
+    uint64_t serial;  /* of the change under way; a result with another one is late */
     uint64_t version; /* of the journal in memory */
     uint64_t saved;   /* of the durable one */
     uint64_t ahead;   /* that must be durable before a hook is called */
@@ -45,19 +45,23 @@ void mig_consequences_clear(struct mig_consequences *c);
 void mig_consequences_init(struct mig_consequences *c, struct mig_journal *journal);
 
 /* One cell of the table; MIG_ERR_BUG for one that cannot be. */
-enum mig_err mig_consequences_step(struct mig_consequences *c, enum mig_phase_event event) MIG_MUST_USE;
+enum mig_err mig_consequences_step(struct mig_consequences *c,
+                                   enum mig_phase_event event) MIG_MUST_USE;
 
 /* The set that is active now. `epoch` NULL: not known in this protocol state,
  * so taken as unchanged. MIG_ERR_NOMEM: nothing changed. */
-enum mig_err mig_consequences_observe(struct mig_consequences *c, const struct mig_participants *set,
-                                      const uint64_t *epoch, const char *account,
+enum mig_err mig_consequences_observe(struct mig_consequences *c,
+                                      const struct mig_participants *set, const uint64_t *epoch,
+                                      const char *account,
                                       const uint8_t tls_key[MIG_KEY_LEN]) MIG_MUST_USE;
 /* Something else in the journal changed. */
 void mig_consequences_touch(struct mig_consequences *c);
 
-bool mig_consequences_wants_save(const struct mig_consequences *c, uint64_t now_ms, uint64_t *at_ms);
+bool mig_consequences_wants_save(const struct mig_consequences *c, uint64_t now_ms,
+                                 uint64_t *at_ms);
 /* The phase whose hook is to be called now, or SETTLED. */
-enum mig_phase mig_consequences_wants_hook(const struct mig_consequences *c, uint64_t now_ms, uint64_t *at_ms);
+enum mig_phase mig_consequences_wants_hook(const struct mig_consequences *c, uint64_t now_ms,
+                                           uint64_t *at_ms);
 void mig_consequences_saved(struct mig_consequences *c, uint64_t version, enum mig_err result,
                             uint64_t now_ms, uint32_t random);
 void mig_consequences_hooked(struct mig_consequences *c, enum mig_phase phase, uint64_t serial,

@@ -17,7 +17,8 @@ static bool forget_pending(struct mig_honour *honour)
     return had;
 }
 
-static void take_pending(struct mig_honour *honour, const uint8_t key[MIG_KEY_LEN], uint64_t since_ns)
+static void take_pending(struct mig_honour *honour, const uint8_t key[MIG_KEY_LEN],
+                         uint64_t since_ns)
 {
     honour->has_pending = true;
     memcpy(honour->pending, key, MIG_KEY_LEN);
@@ -52,7 +53,8 @@ const uint8_t *mig_honour_key(const struct mig_honour *honour, const struct mig_
 {
     if (view == NULL || !view->has_service_key)
         return NULL;
-    return is_key(honour->has_honoured, honour->honoured, view->service_key) ? honour->honoured : NULL;
+    return is_key(honour->has_honoured, honour->honoured, view->service_key) ? honour->honoured
+                                                                             : NULL;
 }
 
 /* has honoured 1 || key 32 || has pending 1 || key 32 || since u64 big-endian;

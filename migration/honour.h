@@ -13,13 +13,16 @@ struct mig_honour {
     bool has_honoured;
     uint8_t honoured[MIG_KEY_LEN]; /* durable */
     bool has_pending;
-    uint8_t pending[MIG_KEY_LEN]; /* durable with its time, so that a restart does not shorten or restart the delay */
-    uint64_t pending_since_ns;    /* time of the first block that showed it, or our clock then if that was later */
+    uint8_t pending[MIG_KEY_LEN]; /* durable with its time, so that a restart does not shorten or
+                                     restart the delay */
+    uint64_t pending_since_ns; /* time of the first block that showed it, or our clock then if that
+                                  was later */
 };
 
 enum { MIG_HONOUR_RECORD_LEN = 1 + 32 + 1 + 32 + 8 };
 void mig_honour_encode(const struct mig_honour *honour, uint8_t out[MIG_HONOUR_RECORD_LEN]);
-enum mig_err mig_honour_decode(const uint8_t *bytes, size_t len, struct mig_honour *out) MIG_MUST_USE;
+enum mig_err mig_honour_decode(const uint8_t *bytes, size_t len,
+                               struct mig_honour *out) MIG_MUST_USE;
 
 /* Takes what a view shows. `now_ns`: the caller's own Unix clock. The delay is
  * measured by the block's time and by the caller's clock, and counts only when

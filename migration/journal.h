@@ -21,13 +21,13 @@ struct mig_epoch_set {
 };
 
 struct mig_journal {
-    bool seat_held;          /* this node was in the set when last seen ... */
-    uint64_t seat_seen_at;   /* ... at this height, or later */
-    uint64_t seat_lost_at;   /* see mig_machine_seat_lost_at */
+    bool seat_held;              /* this node was in the set when last seen ... */
+    uint64_t seat_seen_at;       /* ... at this height, or later */
+    uint64_t seat_lost_at;       /* see mig_machine_seat_lost_at */
     struct mig_epoch_set done;   /* consequences complete */
     struct mig_epoch_set target; /* known: consequences under way */
-    bool purge_all;          /* of the changes since `done` */
-    struct mig_ids touched;  /* ids that left or were re-keyed in any of them */
+    bool purge_all;              /* of the changes since `done` */
+    struct mig_ids touched;      /* ids that left or were re-keyed in any of them */
 };
 void mig_epoch_set_clear(struct mig_epoch_set *set);
 void mig_journal_clear(struct mig_journal *journal);
@@ -35,9 +35,11 @@ void mig_journal_clear(struct mig_journal *journal);
 /* *bytes is the caller's (free). Addresses are left out when the whole would
  * not fit MIG_JOURNAL_MAX: nothing depends on them. MIG_ERR_NOMEM; MIG_ERR_BUG
  * when it does not even fit then. */
-enum mig_err mig_journal_encode(const struct mig_journal *journal, uint8_t **bytes, size_t *len) MIG_MUST_USE;
+enum mig_err mig_journal_encode(const struct mig_journal *journal, uint8_t **bytes,
+                                size_t *len) MIG_MUST_USE;
 /* Strict: all bytes consumed, ids ascending, nothing that does not belong
  * together. MIG_ERR_MALFORMED, MIG_ERR_NOMEM. */
-enum mig_err mig_journal_decode(const uint8_t *bytes, size_t len, struct mig_journal *out) MIG_MUST_USE;
+enum mig_err mig_journal_decode(const uint8_t *bytes, size_t len,
+                                struct mig_journal *out) MIG_MUST_USE;
 
 #endif

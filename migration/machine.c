@@ -61,7 +61,8 @@ static enum mig_err observe_set(struct mig_machine *m, const struct mig_view *vi
     case MIG_PROTOCOL_NOT_INITIALIZED:
         return MIG_OK;
     case MIG_PROTOCOL_INITIALIZING:
-        return mig_consequences_observe(&m->consequences, &view->participants, NULL, m->account, m->tls_key);
+        return mig_consequences_observe(&m->consequences, &view->participants, NULL, m->account,
+                                        m->tls_key);
     case MIG_PROTOCOL_RUNNING:
         return mig_consequences_observe(&m->consequences, &view->participants, &view->keyset.epoch,
                                         m->account, m->tls_key);

@@ -26,11 +26,12 @@
 struct mig_machine;
 
 enum mig_note {
-    MIG_NOTE_JOB = 1,            /* mig_machine_job moved: tell the host */
-    MIG_NOTE_CANCEL_BACKUP = 2,  /* abandon backups in flight: state, key, keyset or seat changed */
-    MIG_NOTE_CANCEL_RECOVER = 4, /* abandon the import and drop the offer: those or the record changed */
-    MIG_NOTE_WORK = 8,           /* wake the worker */
-    MIG_NOTE_SEAT = 16,          /* seat_lost_at or the node status changed */
+    MIG_NOTE_JOB = 1,           /* mig_machine_job moved: tell the host */
+    MIG_NOTE_CANCEL_BACKUP = 2, /* abandon backups in flight: state, key, keyset or seat changed */
+    MIG_NOTE_CANCEL_RECOVER =
+        4,              /* abandon the import and drop the offer: those or the record changed */
+    MIG_NOTE_WORK = 8,  /* wake the worker */
+    MIG_NOTE_SEAT = 16, /* seat_lost_at or the node status changed */
 };
 
 enum mig_task_kind {
@@ -47,11 +48,11 @@ enum { MIG_TASK_KINDS = 6 };
 /* Owns what it points to until mig_machine_finish (or mig_task_clear). */
 struct mig_task {
     enum mig_task_kind kind;
-    uint64_t serial;            /* tells a result that came too late */
-    uint64_t wake_ms;           /* NONE: ask again then; UINT64_MAX: only after MIG_NOTE_WORK */
+    uint64_t serial;             /* tells a result that came too late */
+    uint64_t wake_ms;            /* NONE: ask again then; UINT64_MAX: only after MIG_NOTE_WORK */
     const struct mig_view *view; /* LOOK_UP, CONCLUDE */
-    struct mig_change change;   /* CHANGED, PURGE */
-    uint8_t *bytes;             /* SAVE */
+    struct mig_change change;    /* CHANGED, PURGE */
+    uint8_t *bytes;              /* SAVE */
     size_t len;
     struct mig_participants before, after; /* behind change */
     struct mig_ids gone;
@@ -60,9 +61,10 @@ void mig_task_clear(struct mig_task *task);
 
 /* Pauses between attempts. */
 enum {
-    MIG_CONCLUDE_FIRST_MS = 2000,     /* doubles */
-    MIG_CONCLUDE_LAST_MS = 60000,     /* longest pause, jitter included */
-    MIG_CONCLUDE_OBSERVE_MS = 10000,  /* after a transaction went out: time for the contract to show it */
+    MIG_CONCLUDE_FIRST_MS = 2000, /* doubles */
+    MIG_CONCLUDE_LAST_MS = 60000, /* longest pause, jitter included */
+    MIG_CONCLUDE_OBSERVE_MS =
+        10000, /* after a transaction went out: time for the contract to show it */
     MIG_HOOK_FIRST_MS = 1000,
     MIG_HOOK_LAST_MS = 60000,
 };
@@ -72,7 +74,8 @@ enum {
  * unknown origin and is purged with the first set). MIG_ERR_MALFORMED when it
  * does not decode: the caller reports that and starts without one. */
 enum mig_err mig_machine_new(const char *account, const uint8_t tls_key[MIG_KEY_LEN],
-                             const uint8_t *journal, size_t len, struct mig_machine **out) MIG_MUST_USE;
+                             const uint8_t *journal, size_t len,
+                             struct mig_machine **out) MIG_MUST_USE;
 void mig_machine_free(struct mig_machine **machine);
 
 /* ---- events; each returns mig_note bits ------------------------------- */
@@ -86,14 +89,16 @@ enum mig_err mig_machine_view(struct mig_machine *machine, const struct mig_view
  * job is waiting or (a repeat) imported. MIG_ERR_STATE: the job does not want
  * it. MIG_ERR_RETRY: another import has not ended. On MIG_OK the caller must
  * call mig_machine_import_end with the ticket, whatever happens. */
-enum mig_err mig_machine_import_begin(struct mig_machine *machine, const uint8_t keyset[MIG_DIGEST_LEN],
-                                      uint64_t *ticket, unsigned *notes) MIG_MUST_USE;
+enum mig_err mig_machine_import_begin(struct mig_machine *machine,
+                                      const uint8_t keyset[MIG_DIGEST_LEN], uint64_t *ticket,
+                                      unsigned *notes) MIG_MUST_USE;
 /* `result` of import_keyshares. A success counts even when the job has moved:
  * the shares are durable. */
 unsigned mig_machine_import_end(struct mig_machine *machine, uint64_t ticket, enum mig_err result);
 
 /* Gives the next thing to do at `now_ms`, or MIG_TASK_NONE with wake_ms. */
-enum mig_err mig_machine_next(struct mig_machine *machine, uint64_t now_ms, struct mig_task *task) MIG_MUST_USE;
+enum mig_err mig_machine_next(struct mig_machine *machine, uint64_t now_ms,
+                              struct mig_task *task) MIG_MUST_USE;
 /* Ends a task and clears it. `random`: 32 fresh random bits, for jitter. */
 unsigned mig_machine_finish(struct mig_machine *machine, struct mig_task *task, enum mig_err result,
                             uint64_t now_ms, uint32_t random);

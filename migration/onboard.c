@@ -124,7 +124,8 @@ static cell *const table[MIG_JOBS][MIG_ON_EVENTS] = {
                          [MIG_ON_STAY] = keep,
                          [MIG_ON_KEY] = keep,
                          [MIG_ON_IMPORT_BEGIN] = enter,
-                         [MIG_ON_IMPORT_STORED] = imported, /* by an import that was abandoned too late */
+                         [MIG_ON_IMPORT_STORED] =
+                             imported, /* by an import that was abandoned too late */
                          [MIG_ON_IMPORT_FAILED] = never,
                          [MIG_ON_SHARES_FOUND] = imported,
                          [MIG_ON_SHARES_ABSENT] = absent,
@@ -150,7 +151,7 @@ static cell *const table[MIG_JOBS][MIG_ON_EVENTS] = {
                           [MIG_ON_IMPORT_FAILED] = keep,
                           [MIG_ON_SHARES_FOUND] = keep,
                           [MIG_ON_SHARES_ABSENT] = keep, /* asked before the import ended */
-                          [MIG_ON_CONCLUDED] = keep},    /* only the contract says when it is done */
+                          [MIG_ON_CONCLUDED] = keep}, /* only the contract says when it is done */
     [MIG_JOB_DONE] = {[MIG_ON_IDLE] = leave,
                       [MIG_ON_SEATED] = keep,
                       [MIG_ON_START] = start, /* it lost the seat and shall come back */
@@ -198,10 +199,12 @@ static bool same_key(const struct mig_onboard *o, const struct mig_view *view)
            (!o->has_service_key || memcmp(o->service_key, view->service_key, MIG_KEY_LEN) == 0);
 }
 
-static bool is_destination(const struct mig_view *view, enum mig_seat seat, const uint8_t tls_key[MIG_KEY_LEN])
+static bool is_destination(const struct mig_view *view, enum mig_seat seat,
+                           const uint8_t tls_key[MIG_KEY_LEN])
 {
-    return view->protocol == MIG_PROTOCOL_RUNNING && seat == MIG_SEAT_STANDBY && view->has_destination &&
-           view->destination.active && memcmp(view->destination.tls_key, tls_key, MIG_KEY_LEN) == 0;
+    return view->protocol == MIG_PROTOCOL_RUNNING && seat == MIG_SEAT_STANDBY &&
+           view->has_destination && view->destination.active &&
+           memcmp(view->destination.tls_key, tls_key, MIG_KEY_LEN) == 0;
 }
 
 static enum mig_onboard_event classify(const struct mig_onboard *o, const struct mig_view *view,
@@ -301,8 +304,8 @@ void mig_onboard_looked(struct mig_onboard *o, uint64_t run, enum mig_err result
             now_ms + mig_pause_ms(++o->look_failures, MIG_HOOK_FIRST_MS, MIG_HOOK_LAST_MS, random);
 }
 
-void mig_onboard_concluded(struct mig_onboard *o, uint64_t run, enum mig_err result, uint64_t now_ms,
-                           uint32_t random)
+void mig_onboard_concluded(struct mig_onboard *o, uint64_t run, enum mig_err result,
+                           uint64_t now_ms, uint32_t random)
 {
     if (run != o->run || !is_onboarding(o))
         return;

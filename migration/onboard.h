@@ -26,9 +26,9 @@ enum { MIG_ON_EVENTS = 11, MIG_JOBS = 5 };
 
 struct mig_onboard {
     enum mig_job job;
-    uint64_t run;  /* number of the current run; results of others are late */
+    uint64_t run;           /* number of the current run; results of others are late */
     bool nothing_to_import; /* the keyset is empty */
-    bool found;    /* the store has this run's shares */
+    bool found;             /* the store has this run's shares */
     uint8_t keyset[MIG_DIGEST_LEN];
     struct mig_destination record;
     bool has_service_key;
@@ -49,24 +49,27 @@ struct mig_onboard {
 
 /* One cell of the table. MIG_ERR_STATE: refused (an import not wanted now).
  * MIG_ERR_BUG: a cell that cannot be. */
-enum mig_err mig_onboard_step(struct mig_onboard *onboard, enum mig_onboard_event event) MIG_MUST_USE;
+enum mig_err mig_onboard_step(struct mig_onboard *onboard,
+                              enum mig_onboard_event event) MIG_MUST_USE;
 
 /* What the view asks of this node, as an event; remembers what it is about. */
 void mig_onboard_view(struct mig_onboard *onboard, const struct mig_view *view, enum mig_seat seat,
                       const uint8_t tls_key[MIG_KEY_LEN]);
 /* See mig_machine_import_begin and _end. */
-enum mig_err mig_onboard_import_begin(struct mig_onboard *onboard, const uint8_t keyset[MIG_DIGEST_LEN],
+enum mig_err mig_onboard_import_begin(struct mig_onboard *onboard,
+                                      const uint8_t keyset[MIG_DIGEST_LEN],
                                       uint64_t *ticket) MIG_MUST_USE;
 void mig_onboard_import_end(struct mig_onboard *onboard, uint64_t ticket, bool stored);
 
 /* Whether it wants this now; if only later, *at_ms is lowered to then. */
 bool mig_onboard_wants_look(const struct mig_onboard *onboard, uint64_t now_ms, uint64_t *at_ms);
-bool mig_onboard_wants_conclude(const struct mig_onboard *onboard, uint64_t now_ms, uint64_t *at_ms);
+bool mig_onboard_wants_conclude(const struct mig_onboard *onboard, uint64_t now_ms,
+                                uint64_t *at_ms);
 /* How it went, for the run it was started in. */
-void mig_onboard_looked(struct mig_onboard *onboard, uint64_t run, enum mig_err result, uint64_t now_ms,
-                        uint32_t random);
-void mig_onboard_concluded(struct mig_onboard *onboard, uint64_t run, enum mig_err result, uint64_t now_ms,
-                           uint32_t random);
+void mig_onboard_looked(struct mig_onboard *onboard, uint64_t run, enum mig_err result,
+                        uint64_t now_ms, uint32_t random);
+void mig_onboard_concluded(struct mig_onboard *onboard, uint64_t run, enum mig_err result,
+                           uint64_t now_ms, uint32_t random);
 
 /* Pause before attempt n + 1 after n >= 1: doubles from `first`, up to a
  * quarter more by chance, at most `last`. */

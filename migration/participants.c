@@ -54,7 +54,8 @@ enum mig_err mig_ids_merge(struct mig_ids *into, const struct mig_ids *from)
 
 /* ---- sets of participants ---------------------------------------------- */
 
-enum mig_err mig_participants_copy(const struct mig_participants *from, struct mig_participants *out)
+enum mig_err mig_participants_copy(const struct mig_participants *from,
+                                   struct mig_participants *out)
 {
     *out = (struct mig_participants){.threshold = from->threshold};
     if (from->count == 0)
@@ -73,7 +74,8 @@ void mig_participants_clear(struct mig_participants *set)
     *set = (struct mig_participants){0};
 }
 
-static bool is_member(const struct mig_participant *p, const char *account, const uint8_t tls_key[MIG_KEY_LEN])
+static bool is_member(const struct mig_participant *p, const char *account,
+                      const uint8_t tls_key[MIG_KEY_LEN])
 {
     return strcmp(p->account, account) == 0 && memcmp(p->tls_key, tls_key, MIG_KEY_LEN) == 0;
 }
@@ -143,7 +145,8 @@ enum mig_err mig_delta_compute(const struct mig_participants *before, uint64_t e
 {
     static const struct mig_participants nobody;
     *out = (struct mig_delta){.epoch_changed = before == NULL || epoch_before != epoch_after,
-                              .threshold_changed = before != NULL && before->threshold != after->threshold};
+                              .threshold_changed =
+                                  before != NULL && before->threshold != after->threshold};
     if (before == NULL)
         before = &nobody;
     enum mig_err err = alloc_delta(out, before->count, after->count);

@@ -20,7 +20,8 @@ bool mig_ids_has(const struct mig_ids *ids, uint32_t id);
 enum mig_err mig_ids_merge(struct mig_ids *into, const struct mig_ids *from) MIG_MUST_USE;
 
 /* Deep copy into *out, which is overwritten; release with _clear. */
-enum mig_err mig_participants_copy(const struct mig_participants *from, struct mig_participants *out) MIG_MUST_USE;
+enum mig_err mig_participants_copy(const struct mig_participants *from,
+                                   struct mig_participants *out) MIG_MUST_USE;
 void mig_participants_clear(struct mig_participants *set);
 /* True when this account holds a place in the set under this very key. */
 bool mig_participants_has(const struct mig_participants *set, const char *account,

@@ -152,7 +152,8 @@ static enum mig_err read_open(int fd, size_t max, uint8_t **bytes, size_t *len)
     struct stat st;
     if (fstat(fd, &st) != 0)
         return MIG_ERR_IO;
-    if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_size < 0 || (uint64_t)st.st_size > max)
+    if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_size < 0 ||
+        (uint64_t)st.st_size > max)
         return MIG_ERR_MALFORMED;
     size_t cap = (size_t)st.st_size;
     uint8_t *buffer = malloc(cap + 1);

@@ -75,7 +75,8 @@ static enum mig_err alloc_scratch(struct mig_keystore *store, const char **why)
     store->scratch = mig_secret_new(MIG_SHARE_FILE_SCRATCH);
     store->folder.scratch = mig_secret_new(MIG_SHARE_FILE_SCRATCH);
     store->folder.shares = mig_secret_new((size_t)MIG_DOMAINS_MAX * MIG_SHARE_LEN);
-    bool all = store->scratch != NULL && store->folder.scratch != NULL && store->folder.shares != NULL;
+    bool all =
+        store->scratch != NULL && store->folder.scratch != NULL && store->folder.shares != NULL;
     return all ? MIG_OK : MIG_ERR_NOMEM;
 }
 
@@ -102,8 +103,8 @@ static bool points_to(int folder, const char *name)
 {
     struct stat pointer, file;
     return fstatat(folder, POINTER, &pointer, 0) == 0 &&
-           fstatat(folder, name, &file, AT_SYMLINK_NOFOLLOW) == 0 && pointer.st_dev == file.st_dev &&
-           pointer.st_ino == file.st_ino;
+           fstatat(folder, name, &file, AT_SYMLINK_NOFOLLOW) == 0 &&
+           pointer.st_dev == file.st_dev && pointer.st_ino == file.st_ino;
 }
 
 /* For people, and derived: when it cannot be written (a full disk), the store
@@ -150,8 +151,9 @@ static enum mig_err open_all(struct mig_keystore *store, const char *path, const
     return err;
 }
 
-enum mig_err mig_keystore_open(const char *folder, enum mig_keystore_kind kind, const struct mig_secret *key,
-                               const char *contract, struct mig_keystore **out, const char **why)
+enum mig_err mig_keystore_open(const char *folder, enum mig_keystore_kind kind,
+                               const struct mig_secret *key, const char *contract,
+                               struct mig_keystore **out, const char **why)
 {
     const char *unused;
     *out = NULL;
@@ -212,7 +214,8 @@ void mig_keystore_close(struct mig_keystore **store)
 /* ---- reading ----------------------------------------------------------- */
 
 /* Takes over `file` and `bytes`. */
-static void remember(struct mig_keystore *store, struct mig_share_file *file, uint8_t **bytes, size_t len)
+static void remember(struct mig_keystore *store, struct mig_share_file *file, uint8_t **bytes,
+                     size_t len)
 {
     forget_cached(store);
     store->cached_file = *file;
@@ -305,12 +308,14 @@ static bool same_shares(const struct mig_keystore *store, const struct import *i
 
 /* The keyset is there already: the same shares are a repeat, others a conflict
  * that only a person can resolve. */
-static enum mig_err repeat(struct mig_keystore *store, const struct import *im, struct mig_receipt *receipt)
+static enum mig_err repeat(struct mig_keystore *store, const struct import *im,
+                           struct mig_receipt *receipt)
 {
     struct mig_share_file file;
     uint8_t *bytes;
     size_t len;
-    enum mig_err err = mig_keystore_read(&store->folder, im->item.receipt.keyset, &file, &bytes, &len);
+    enum mig_err err =
+        mig_keystore_read(&store->folder, im->item.receipt.keyset, &file, &bytes, &len);
     if (err != MIG_OK)
         return err;
     if (!same_shares(store, im))
@@ -336,8 +341,8 @@ static enum mig_err seal(struct mig_keystore *store, struct import *im)
                                   .imported_at = im->item.receipt.imported_at,
                                   .keyset = *im->keyset};
     memcpy(file.contract, store->folder.contract, sizeof file.contract);
-    return mig_share_file_seal(store->folder.key, &file, im->shares, store->folder.scratch, &im->bytes,
-                               &im->len);
+    return mig_share_file_seal(store->folder.key, &file, im->shares, store->folder.scratch,
+                               &im->bytes, &im->len);
 }
 
 /* What the disk gives back must open to what was asked to be kept. */
@@ -346,7 +351,8 @@ static enum mig_err read_back(struct mig_keystore *store, struct import *im)
     uint8_t *bytes;
     size_t len;
     enum mig_err err = mig_keystore_examine(&store->folder, NEW_FILE, &im->file, &bytes, &len);
-    bool same = err == MIG_OK && memcmp(im->file.digest, im->item.receipt.keyset, MIG_DIGEST_LEN) == 0 &&
+    bool same = err == MIG_OK &&
+                memcmp(im->file.digest, im->item.receipt.keyset, MIG_DIGEST_LEN) == 0 &&
                 same_shares(store, im);
     mig_secret_wipe(store->folder.shares);
     free(bytes);
@@ -421,7 +427,8 @@ static enum mig_err reserve(struct mig_keystore *store)
     return err;
 }
 
-static enum mig_err import_locked(struct mig_keystore *store, struct import *im, struct mig_receipt *receipt)
+static enum mig_err import_locked(struct mig_keystore *store, struct import *im,
+                                  struct mig_receipt *receipt)
 {
     const struct mig_keystore_index *index = &store->index;
     if (store->kind == MIG_KEYSTORE_NODE && im->keyset->epoch < mig_keystore_index_epoch(index))
@@ -496,15 +503,17 @@ static enum mig_err list_locked(struct mig_keystore *store, struct mig_keystore_
     const struct mig_keystore_item *current = mig_keystore_index_current(&store->index);
     for (size_t i = 0; i < count; i++) {
         list[i].receipt = items[i].receipt;
-        list[i].current = current != NULL && items[i].sequence == current->sequence &&
-                          memcmp(items[i].receipt.keyset, current->receipt.keyset, MIG_DIGEST_LEN) == 0;
+        list[i].current =
+            current != NULL && items[i].sequence == current->sequence &&
+            memcmp(items[i].receipt.keyset, current->receipt.keyset, MIG_DIGEST_LEN) == 0;
         list[i].readable = opens(store, items[i].receipt.keyset);
     }
     free(items);
     return MIG_OK;
 }
 
-enum mig_err mig_keystore_list(struct mig_keystore *store, struct mig_keystore_entry **list, size_t *count)
+enum mig_err mig_keystore_list(struct mig_keystore *store, struct mig_keystore_entry **list,
+                               size_t *count)
 {
     enum mig_err err = MIG_OK;
     *list = NULL;

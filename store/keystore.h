@@ -15,17 +15,18 @@ struct mig_keystore;
 enum mig_keystore_kind {
     MIG_KEYSTORE_NODE = 0,  /* refuses an epoch older than the newest it holds */
     MIG_KEYSTORE_VAULT = 1, /* keeps every keyset, whatever its epoch */
-    MIG_KEYSTORE_READER = 2, /* opens what is there beside a running owner: no lock, no writing,
-                                nothing created, moved or removed; files are immutable, so this is safe */
+    MIG_KEYSTORE_READER =
+        2, /* opens what is there beside a running owner: no lock, no writing,
+              nothing created, moved or removed; files are immutable, so this is safe */
 };
 
 /* Opens (creates, 0700) the folder; takes the lock on it (a second process
  * gets MIG_ERR_STATE); removes stale temporary files; damaged or foreign files
  * are quarantined, never deleted. `key`: 32 bytes, borrowed until close.
  * `contract` goes into the digests. *why: a static sentence for the operator. */
-enum mig_err mig_keystore_open(const char *folder, enum mig_keystore_kind kind, const struct mig_secret *key,
-                               const char *contract, struct mig_keystore **out,
-                               const char **why) MIG_MUST_USE;
+enum mig_err mig_keystore_open(const char *folder, enum mig_keystore_kind kind,
+                               const struct mig_secret *key, const char *contract,
+                               struct mig_keystore **out, const char **why) MIG_MUST_USE;
 void mig_keystore_close(struct mig_keystore **store);
 /* Files moved to quarantine/ by this open: report them. */
 size_t mig_keystore_quarantined(const struct mig_keystore *store);
@@ -36,7 +37,8 @@ enum mig_err mig_keystore_load(struct mig_keystore *store, const struct mig_keys
                                uint8_t (*shares)[MIG_SHARE_LEN]) MIG_MUST_USE;
 enum mig_err mig_keystore_import(struct mig_keystore *store, const struct mig_keyset *keyset,
                                  const uint8_t (*shares)[MIG_SHARE_LEN], uint64_t now,
-                                 const struct mig_fence *fence, struct mig_receipt *receipt) MIG_MUST_USE;
+                                 const struct mig_fence *fence,
+                                 struct mig_receipt *receipt) MIG_MUST_USE;
 enum mig_err mig_keystore_receipt(struct mig_keystore *store, const struct mig_keyset *keyset,
                                   struct mig_receipt *receipt) MIG_MUST_USE;
 

@@ -26,8 +26,8 @@ void mig_share_file_name(const uint8_t digest[MIG_DIGEST_LEN], char name[MIG_SHA
 
 /* ---- one file ---------------------------------------------------------- */
 
-static enum mig_err parse(const struct mig_keystore_folder *folder, const uint8_t *bytes, size_t len,
-                          struct mig_share_file *file)
+static enum mig_err parse(const struct mig_keystore_folder *folder, const uint8_t *bytes,
+                          size_t len, struct mig_share_file *file)
 {
     enum mig_err err = mig_share_file_parse(bytes, len, file);
     if (err != MIG_OK)
@@ -63,8 +63,8 @@ enum mig_err mig_keystore_examine(const struct mig_keystore_folder *folder, cons
     enum mig_err err = read_and_parse(folder, name, file, bytes, len);
     if (err != MIG_OK)
         return err;
-    err = mig_share_file_open(folder->key, *bytes, *len, folder->scratch, (void *)folder->shares->bytes,
-                              file->keyset.count);
+    err = mig_share_file_open(folder->key, *bytes, *len, folder->scratch,
+                              (void *)folder->shares->bytes, file->keyset.count);
     if (err != MIG_OK)
         drop(file, bytes, len);
     /* Whole and of our key by its own words, but it does not verify: forged. */
@@ -165,7 +165,8 @@ uint64_t mig_keystore_index_next(const struct mig_keystore_index *index)
 static bool is_ours(const char *name)
 {
     size_t len = strlen(name);
-    return name[0] != '.' && len > sizeof SUFFIX - 1 && strcmp(name + len - (sizeof SUFFIX - 1), SUFFIX) == 0;
+    return name[0] != '.' && len > sizeof SUFFIX - 1 &&
+           strcmp(name + len - (sizeof SUFFIX - 1), SUFFIX) == 0;
 }
 
 /* A damaged file keeps its bytes and gets out of the way; a random ending, so
@@ -217,8 +218,8 @@ static enum mig_err add_unreadable(struct mig_keystore_index *index, const char 
     return err;
 }
 
-static enum mig_err set_aside(int folder, bool owner, const char *name, struct mig_keystore_index *index,
-                              const char **why)
+static enum mig_err set_aside(int folder, bool owner, const char *name,
+                              struct mig_keystore_index *index, const char **why)
 {
     if (!owner)
         return add_unreadable(index, name);
@@ -243,7 +244,8 @@ static enum mig_err scan_one(struct mig_keystore_folder *folder, bool owner, con
     case MIG_OK:
         mig_share_file_name(file.digest, proper);
         *why = "out of memory";
-        err = strcmp(proper, name) == 0 ? add(index, &file) : set_aside(folder->fd, owner, name, index, why);
+        err = strcmp(proper, name) == 0 ? add(index, &file)
+                                        : set_aside(folder->fd, owner, name, index, why);
         mig_share_file_clear(&file);
         return err;
     case MIG_ERR_MALFORMED:

@@ -26,7 +26,8 @@ struct mig_keystore_folder {
  * MIG_ERR_CONFLICT: whole, but of another contract. MIG_ERR_NOT_FOUND, _IO, _NOMEM.
  * *file and *bytes are the caller's on MIG_OK, empty otherwise. */
 enum mig_err mig_keystore_examine(const struct mig_keystore_folder *folder, const char *name,
-                                  struct mig_share_file *file, uint8_t **bytes, size_t *len) MIG_MUST_USE;
+                                  struct mig_share_file *file, uint8_t **bytes,
+                                  size_t *len) MIG_MUST_USE;
 /* The same for the file of this digest, which the index has: anything wrong is MIG_ERR_IO. */
 enum mig_err mig_keystore_read(const struct mig_keystore_folder *folder,
                                const uint8_t digest[MIG_DIGEST_LEN], struct mig_share_file *file,
@@ -55,8 +56,10 @@ const struct mig_keystore_item *mig_keystore_index_find(const struct mig_keystor
                                                         const uint8_t digest[MIG_DIGEST_LEN]);
 /* The one imported last, or NULL. */
 const struct mig_keystore_item *mig_keystore_index_current(const struct mig_keystore_index *index);
-uint64_t mig_keystore_index_epoch(const struct mig_keystore_index *index); /* the highest; 0 when empty */
-uint64_t mig_keystore_index_next(const struct mig_keystore_index *index);  /* sequence of the next import */
+uint64_t
+mig_keystore_index_epoch(const struct mig_keystore_index *index); /* the highest; 0 when empty */
+uint64_t
+mig_keystore_index_next(const struct mig_keystore_index *index); /* sequence of the next import */
 
 /* Indexes every file named *.shares. An owner moves the damaged and misnamed
  * ones into quarantine/; a reader lists them as not readable. Other names are

@@ -13,8 +13,10 @@
 enum { MIG_RECORD_MAX = 1024 * 1024 };
 
 /* `name` is a plain file name. */
-enum mig_err mig_record_save(const char *folder, const char *name, const void *bytes, size_t len) MIG_MUST_USE;
+enum mig_err mig_record_save(const char *folder, const char *name, const void *bytes,
+                             size_t len) MIG_MUST_USE;
 /* *bytes is the caller's (free). MIG_ERR_NOT_FOUND, MIG_ERR_MALFORMED (damaged), _IO. */
-enum mig_err mig_record_load(const char *folder, const char *name, uint8_t **bytes, size_t *len) MIG_MUST_USE;
+enum mig_err mig_record_load(const char *folder, const char *name, uint8_t **bytes,
+                             size_t *len) MIG_MUST_USE;
 
 #endif

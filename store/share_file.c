@@ -27,10 +27,13 @@ enum {
     NONCE_AT = HEADER_AT + 8 + 8 + MIG_STORE_KEY_ID_LEN,
     HEADER_FIXED = 8 + 8 + MIG_STORE_KEY_ID_LEN + NONCE + 2 + 8 + 4,
     ENTRY_FIXED = 8 + 8 + 1 + 2,
-    HEADER_MAX = HEADER_FIXED + MIG_ACCOUNT_MAX + MIG_DOMAINS_MAX * (ENTRY_FIXED + MIG_GROUP_KEY_MAX),
+    HEADER_MAX =
+        HEADER_FIXED + MIG_ACCOUNT_MAX + MIG_DOMAINS_MAX * (ENTRY_FIXED + MIG_GROUP_KEY_MAX),
 };
 _Static_assert(HEADER_AT + HEADER_MAX + COMMITMENT + MIG_DOMAINS_MAX * MIG_SHARE_LEN + TAG +
-                       MIG_DIGEST_LEN <= MIG_SHARE_FILE_MAX, "the largest keyset fits");
+                       MIG_DIGEST_LEN <=
+                   MIG_SHARE_FILE_MAX,
+               "the largest keyset fits");
 _Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES + COMMITMENT == MIG_SHARE_FILE_SCRATCH,
                "one derivation gives key and commitment");
 
@@ -42,8 +45,8 @@ void mig_share_file_clear(struct mig_share_file *file)
 
 void mig_store_key_id(const struct mig_secret *key, uint8_t id[MIG_STORE_KEY_ID_LEN])
 {
-    (void)crypto_generichash(id, MIG_STORE_KEY_ID_LEN, (const uint8_t *)id_label, sizeof id_label - 1,
-                             key->bytes, MIG_STORE_KEY_LEN);
+    (void)crypto_generichash(id, MIG_STORE_KEY_ID_LEN, (const uint8_t *)id_label,
+                             sizeof id_label - 1, key->bytes, MIG_STORE_KEY_LEN);
 }
 
 /* ---- writing ----------------------------------------------------------- */
@@ -69,7 +72,8 @@ static size_t header_len(const char *contract, const struct mig_keyset *keyset)
     return len;
 }
 
-static uint8_t *put_header(uint8_t *out, const struct mig_secret *key, const struct mig_share_file *file)
+static uint8_t *put_header(uint8_t *out, const struct mig_secret *key,
+                           const struct mig_share_file *file)
 {
     uint8_t *p = put_bytes(out, magic, sizeof magic);
     p = put(p, header_len(file->contract, &file->keyset), 4);
@@ -116,8 +120,8 @@ static void derive(const struct mig_secret *key, const uint8_t *head, size_t hea
     uint8_t message[sizeof label - 1 + MIG_DIGEST_LEN];
     (void)crypto_generichash(ad, MIG_DIGEST_LEN, head, head_len, NULL, 0);
     memcpy(put_bytes(message, label, sizeof label - 1), ad, MIG_DIGEST_LEN);
-    (void)crypto_generichash(scratch->bytes, MIG_SHARE_FILE_SCRATCH, message, sizeof message, key->bytes,
-                             MIG_STORE_KEY_LEN);
+    (void)crypto_generichash(scratch->bytes, MIG_SHARE_FILE_SCRATCH, message, sizeof message,
+                             key->bytes, MIG_STORE_KEY_LEN);
 }
 
 enum mig_err mig_share_file_seal(const struct mig_secret *key, const struct mig_share_file *file,
@@ -141,8 +145,9 @@ enum mig_err mig_share_file_seal(const struct mig_secret *key, const struct mig_
     (void)put_header(out, key, file);
     derive(key, out, head, scratch, ad);
     memcpy(out + head, scratch->bytes + MIG_SHARE_FILE_SCRATCH - COMMITMENT, COMMITMENT);
-    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(out + head + COMMITMENT, NULL, shares[0], plain, ad,
-                                                     sizeof ad, NULL, out + NONCE_AT, scratch->bytes);
+    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(out + head + COMMITMENT, NULL, shares[0],
+                                                     plain, ad, sizeof ad, NULL, out + NONCE_AT,
+                                                     scratch->bytes);
     mig_sha256(out, total - MIG_DIGEST_LEN, out + total - MIG_DIGEST_LEN);
     mig_secret_wipe(scratch);
     *bytes = out;
@@ -289,8 +294,9 @@ enum mig_err mig_share_file_open(const struct mig_secret *key, const uint8_t *by
     derive(key, bytes, head, scratch, ad);
     if (!mig_equal(scratch->bytes + MIG_SHARE_FILE_SCRATCH - COMMITMENT, bytes + head, COMMITMENT))
         goto out;
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(shares[0], NULL, NULL, bytes + head + COMMITMENT, sealed,
-                                                   ad, sizeof ad, bytes + NONCE_AT, scratch->bytes) != 0)
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(shares[0], NULL, NULL, bytes + head + COMMITMENT,
+                                                   sealed, ad, sizeof ad, bytes + NONCE_AT,
+                                                   scratch->bytes) != 0)
         goto out;
     err = MIG_OK;
 out:

@@ -21,8 +21,8 @@ enum {
 };
 
 struct mig_share_file {
-    uint64_t sequence;    /* grows with every import into a store */
-    uint64_t imported_at; /* Unix seconds */
+    uint64_t sequence;                    /* grows with every import into a store */
+    uint64_t imported_at;                 /* Unix seconds */
     uint8_t key_id[MIG_STORE_KEY_ID_LEN]; /* which store key sealed it */
     char contract[MIG_ACCOUNT_MAX + 1];
     uint8_t digest[MIG_DIGEST_LEN]; /* of the keyset, computed */
@@ -35,7 +35,8 @@ void mig_store_key_id(const struct mig_secret *key, uint8_t id[MIG_STORE_KEY_ID_
 
 /* Structure and digest; authenticates nothing. Consumes all bytes or fails.
  * MIG_ERR_MALFORMED, MIG_ERR_NOMEM. */
-enum mig_err mig_share_file_parse(const uint8_t *bytes, size_t len, struct mig_share_file *out) MIG_MUST_USE;
+enum mig_err mig_share_file_parse(const uint8_t *bytes, size_t len,
+                                  struct mig_share_file *out) MIG_MUST_USE;
 
 /* Seals into *bytes, which is the caller's (free). `contract`, `sequence`,
  * `imported_at` and `keyset` of `file` are used. MIG_ERR_MALFORMED for a keyset

@@ -27,14 +27,24 @@ static bool is_backup(enum mig_resource resource)
 
 static struct scene good(enum mig_resource resource)
 {
-    struct scene s = {.resource = resource, .now_ns = NOW * second, .publish_node = true, .publish_service = true};
-    s.spec = (struct view_spec){.generation = 1, .height = NOW, .protocol = MIG_PROTOCOL_RUNNING, .epoch = 5,
-                                .domains = 3, .service = 's', .set = is_backup(resource) ? "0aM 1bB" : "0aA 1bB"};
+    struct scene s = {.resource = resource,
+                      .now_ns = NOW * second,
+                      .publish_node = true,
+                      .publish_service = true};
+    s.spec = (struct view_spec){.generation = 1,
+                                .height = NOW,
+                                .protocol = MIG_PROTOCOL_RUNNING,
+                                .epoch = 5,
+                                .domains = 3,
+                                .service = 's',
+                                .set = is_backup(resource) ? "0aM 1bB" : "0aA 1bB"};
     if (!is_backup(resource)) {
         s.spec.destination = 'M';
         s.spec.since = 90;
     }
-    s.self = (struct mig_self){.contract = "v1.signer", .account = "a.near", .announce = MIG_ANNOUNCE_HEADER,
+    s.self = (struct mig_self){.contract = "v1.signer",
+                               .account = "a.near",
+                               .announce = MIG_ANNOUNCE_HEADER,
                                .max_staleness_ns = STALE_S * second};
     letter_key('M', s.self.tls_key);
     struct mig_context *c = &s.context;
@@ -69,12 +79,15 @@ static enum mig_verdict judge(const struct scene *s)
     letter_key('c', p->service);
     enum mig_verdict verdict =
         mig_admit(s->no_view ? NULL : view, &s->self, s->resource, &s->context, s->now_ns);
-    CU_ASSERT_EQUAL(mig_admit(s->no_view ? NULL : view, &s->self, s->resource, &s->context, s->now_ns), verdict);
+    CU_ASSERT_EQUAL(
+        mig_admit(s->no_view ? NULL : view, &s->self, s->resource, &s->context, s->now_ns),
+        verdict);
     mig_view_release(&view);
     return verdict;
 }
 
-#define FOR_EACH_RESOURCE(r) for (enum mig_resource r = MIG_RESOURCE_BACKUP; r <= MIG_RESOURCE_UPLOAD; r++)
+#define FOR_EACH_RESOURCE(r)                                                                       \
+    for (enum mig_resource r = MIG_RESOURCE_BACKUP; r <= MIG_RESOURCE_UPLOAD; r++)
 
 static void a_good_request_is_admitted(void)
 {
@@ -228,7 +241,8 @@ static void the_operator_tag_must_be_the_same(void)
 enum record { ABSENT, INACTIVE, OTHERS, MINE_BEFORE, MINE_AFTER };
 enum { RECORDS = 5, LOST_AT = 80 };
 
-static struct scene seat_scene(enum mig_resource r, enum mig_seat seat, bool lost, enum record record)
+static struct scene seat_scene(enum mig_resource r, enum mig_seat seat, bool lost,
+                               enum record record)
 {
     static const char *const set[] = {"1bB 2cC", "0aA 1bB", "0aM 1bB"};
     struct scene s = good(r);

@@ -14,7 +14,8 @@ enum { DELAY = 600 };
  * clock said `now`. */
 static bool observe_at(char key, uint64_t block, uint64_t now, uint64_t delay)
 {
-    struct view_spec spec = {.generation = 1, .height = block, .protocol = MIG_PROTOCOL_RUNNING, .service = key};
+    struct view_spec spec = {
+        .generation = 1, .height = block, .protocol = MIG_PROTOCOL_RUNNING, .service = key};
     const struct mig_view *view = view_of(&spec);
     bool changed = mig_honour_observe(&h, view, delay * second, now * second);
     mig_view_release(&view);
@@ -28,7 +29,8 @@ static bool observe(char key, uint64_t at)
 
 static char honoured(char registered)
 {
-    struct view_spec spec = {.generation = 1, .protocol = MIG_PROTOCOL_RUNNING, .service = registered};
+    struct view_spec spec = {
+        .generation = 1, .protocol = MIG_PROTOCOL_RUNNING, .service = registered};
     const struct mig_view *view = view_of(&spec);
     const uint8_t *key = mig_honour_key(&h, view);
     char letter = key != NULL ? (char)key[0] : 0;
@@ -165,7 +167,8 @@ static void records_are_strict(void)
     mig_honour_encode(&h, bytes);
     CU_ASSERT_EQUAL(mig_honour_decode(bytes, MIG_HONOUR_RECORD_LEN, &back), MIG_OK);
     CU_ASSERT_EQUAL(back.pending_since_ns, 1000 * second);
-    CU_ASSERT(back.has_honoured && back.honoured[3] == 'k' && back.has_pending && back.pending[3] == 'l');
+    CU_ASSERT(back.has_honoured && back.honoured[3] == 'k' && back.has_pending &&
+              back.pending[3] == 'l');
     for (size_t len = 0; len <= MIG_HONOUR_RECORD_LEN + 1; len++)
         if (len != MIG_HONOUR_RECORD_LEN)
             CU_ASSERT_EQUAL(mig_honour_decode(bytes, len, &back), MIG_ERR_MALFORMED);
@@ -175,7 +178,8 @@ static void records_are_strict(void)
             uint8_t odd[MIG_HONOUR_RECORD_LEN];
             memcpy(odd, bytes, sizeof odd);
             odd[flags[i]] = (uint8_t)v;
-            CU_ASSERT_EQUAL(mig_honour_decode(odd, sizeof odd, &back), v == 1 ? MIG_OK : MIG_ERR_MALFORMED);
+            CU_ASSERT_EQUAL(mig_honour_decode(odd, sizeof odd, &back),
+                            v == 1 ? MIG_OK : MIG_ERR_MALFORMED);
         }
 }
 

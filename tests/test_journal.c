@@ -40,8 +40,8 @@ static bool same(const struct mig_journal *a, const struct mig_journal *b)
            a->seat_lost_at == b->seat_lost_at && same_set(&a->done, &b->done) &&
            same_set(&a->target, &b->target) && a->purge_all == b->purge_all &&
            a->touched.count == b->touched.count &&
-           (a->touched.count == 0 ||
-            memcmp(a->touched.list, b->touched.list, a->touched.count * sizeof *a->touched.list) == 0);
+           (a->touched.count == 0 || memcmp(a->touched.list, b->touched.list,
+                                            a->touched.count * sizeof *a->touched.list) == 0);
 }
 
 static void what_was_encoded_decodes(void)
@@ -101,9 +101,8 @@ static void nonsense_is_refused(void)
         size_t at;
         uint8_t value;
     } row[] = {
-        {FLAGS, 0x1f ^ 4},  {LOST + 7, 1},        {COUNT, 0xff},   {COUNT + 3, 200},
-        {ID + 3, 1},        {ID, 0xff},           {ACCOUNT, 65},   {ACCOUNT, 0xff},
-        {ACCOUNT + 1, 0},   {ACCOUNT + 7 + 32, 9},
+        {FLAGS, 0x1f ^ 4}, {LOST + 7, 1}, {COUNT, 0xff},   {COUNT + 3, 200}, {ID + 3, 1},
+        {ID, 0xff},        {ACCOUNT, 65}, {ACCOUNT, 0xff}, {ACCOUNT + 1, 0}, {ACCOUNT + 7 + 32, 9},
     };
     struct mig_journal j = sample(), back;
     uint8_t *bytes;
@@ -199,7 +198,8 @@ static void every_cell_of_the_phases_leads_where_it_should(void)
             struct mig_consequences c;
             mig_consequences_init(&c, &j);
             c.phase = (enum mig_phase)phase;
-            CU_ASSERT_EQUAL(mig_consequences_step(&c, (enum mig_phase_event)event), want[phase][event].err);
+            CU_ASSERT_EQUAL(mig_consequences_step(&c, (enum mig_phase_event)event),
+                            want[phase][event].err);
             CU_ASSERT_EQUAL((int)c.phase, want[phase][event].phase);
             CU_ASSERT_EQUAL(c.bugs, want[phase][event].err == MIG_ERR_BUG ? 1 : 0);
             mig_consequences_clear(&c);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "crypto/encoding.h"
+#include "crypto/exchange.h"
 #include "store/keystore.h"
 #include "tests/views.h"
 
@@ -67,7 +68,8 @@ static bool holds(const struct mig_keyset *keyset, const share *want)
 {
     share got[8];
     memset(got, 0xee, sizeof got);
-    return mig_keystore_load(store, keyset, got) == MIG_OK && memcmp(got, want, keyset->count * MIG_SHARE_LEN) == 0;
+    return mig_keystore_load(store, keyset, got) == MIG_OK &&
+           memcmp(got, want, keyset->count * MIG_SHARE_LEN) == 0;
 }
 
 static bool lacks(const struct mig_keyset *keyset)
@@ -103,7 +105,8 @@ static int count_in(const char *sub, const char *ending)
     DIR *d = opendir(path);
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
         size_t len = strlen(e->d_name), end_len = strlen(ending);
-        n += e->d_name[0] != '.' && len >= end_len && strcmp(e->d_name + len - end_len, ending) == 0;
+        n +=
+            e->d_name[0] != '.' && len >= end_len && strcmp(e->d_name + len - end_len, ending) == 0;
     }
     if (d != NULL)
         (void)closedir(d);
@@ -171,11 +174,14 @@ static void a_link_or_a_file_is_no_folder(void)
     char link[1024];
     (void)snprintf(link, sizeof link, "%s-link", folder);
     CU_ASSERT_EQUAL_FATAL(symlink(folder, link), 0);
-    CU_ASSERT_EQUAL(mig_keystore_open(link, MIG_KEYSTORE_NODE, key, "v1.signer", &store, &why), MIG_ERR_DENIED);
-    CU_ASSERT_EQUAL(mig_keystore_open(path_of("lock"), MIG_KEYSTORE_NODE, key, "v1.signer", &store, &why),
+    CU_ASSERT_EQUAL(mig_keystore_open(link, MIG_KEYSTORE_NODE, key, "v1.signer", &store, &why),
                     MIG_ERR_DENIED);
-    CU_ASSERT_EQUAL(mig_keystore_open(path_of("a/b"), MIG_KEYSTORE_NODE, key, "v1.signer", &store, NULL),
-                    MIG_ERR_IO);
+    CU_ASSERT_EQUAL(
+        mig_keystore_open(path_of("lock"), MIG_KEYSTORE_NODE, key, "v1.signer", &store, &why),
+        MIG_ERR_DENIED);
+    CU_ASSERT_EQUAL(
+        mig_keystore_open(path_of("a/b"), MIG_KEYSTORE_NODE, key, "v1.signer", &store, NULL),
+        MIG_ERR_IO);
     end();
 }
 
@@ -233,7 +239,8 @@ static void another_contract_is_refused_and_moves_nothing(void)
     struct mig_keyset set = keyset_of(5, 0, 3);
     CU_ASSERT_EQUAL(import(&set, mine, 1000), MIG_OK);
     mig_keystore_close(&store);
-    CU_ASSERT_EQUAL(mig_keystore_open(folder, MIG_KEYSTORE_NODE, key, "v2.signer", &store, &why), MIG_ERR_DENIED);
+    CU_ASSERT_EQUAL(mig_keystore_open(folder, MIG_KEYSTORE_NODE, key, "v2.signer", &store, &why),
+                    MIG_ERR_DENIED);
     CU_ASSERT_PTR_NOT_NULL(strstr(why, "contract"));
     CU_ASSERT_EQUAL_FATAL(open_as(MIG_KEYSTORE_NODE), MIG_OK);
     CU_ASSERT(holds(&set, mine));
@@ -251,7 +258,8 @@ static void keys_and_names_of_a_wrong_length_are_refused(void)
     char name[MIG_ACCOUNT_MAX + 2];
     memset(name, 'a', sizeof name - 1);
     name[sizeof name - 1] = '\0';
-    CU_ASSERT_EQUAL(mig_keystore_open(folder, MIG_KEYSTORE_NODE, key, name, &store, &why), MIG_ERR_MALFORMED);
+    CU_ASSERT_EQUAL(mig_keystore_open(folder, MIG_KEYSTORE_NODE, key, name, &store, &why),
+                    MIG_ERR_MALFORMED);
     mig_secret_free(&brief);
     end();
 }
@@ -284,7 +292,8 @@ static void odd_keysets_are_refused(void)
 static void an_older_epoch_is_refused_by_a_node_and_kept_by_a_vault(void)
 {
     fresh("older");
-    struct mig_keyset six = keyset_of(6, 0, 3), five = keyset_of(5, 0, 3), zero = keyset_of(0, 0, 1);
+    struct mig_keyset six = keyset_of(6, 0, 3), five = keyset_of(5, 0, 3),
+                      zero = keyset_of(0, 0, 1);
     CU_ASSERT_EQUAL(import(&five, mine, 1000), MIG_OK);
     CU_ASSERT_EQUAL(import(&six, mine, 1001), MIG_OK);
     CU_ASSERT_EQUAL(import(&five, mine, 1002), MIG_ERR_CONFLICT); /* even the same shares */
@@ -329,7 +338,8 @@ static void what_was_imported_is_loaded_also_after_a_restart(void)
     struct mig_receipt again;
     CU_ASSERT(lacks(&set));
     CU_ASSERT_EQUAL(import(&set, mine, 1000), MIG_OK);
-    CU_ASSERT(receipt.epoch == 5 && receipt.shares == 3 && receipt.imported_at == 1000 && !receipt.repeated);
+    CU_ASSERT(receipt.epoch == 5 && receipt.shares == 3 && receipt.imported_at == 1000 &&
+              !receipt.repeated);
     CU_ASSERT(holds(&set, mine));
     reopen();
     CU_ASSERT(holds(&set, mine) && holds(&set, mine));
@@ -348,10 +358,12 @@ static void the_same_shares_are_a_repeat_with_the_first_time(void)
     CU_ASSERT_EQUAL_FATAL(stat(path_of(file_of(&set)), &a), 0);
     for (int i = 0; i < 3; i++) {
         CU_ASSERT_EQUAL(import(&set, mine, 2000), MIG_OK);
-        CU_ASSERT(receipt.repeated && receipt.imported_at == 1000 && receipt.shares == 2 && receipt.epoch == 5);
+        CU_ASSERT(receipt.repeated && receipt.imported_at == 1000 && receipt.shares == 2 &&
+                  receipt.epoch == 5);
         reopen();
     }
-    CU_ASSERT(stat(path_of(file_of(&set)), &b) == 0 && a.st_ino == b.st_ino && a.st_mtime == b.st_mtime);
+    CU_ASSERT(stat(path_of(file_of(&set)), &b) == 0 && a.st_ino == b.st_ino &&
+              a.st_mtime == b.st_mtime);
     mig_keyset_clear(&set);
     end();
 }
@@ -381,7 +393,8 @@ static void another_attempt_of_the_epoch_is_kept_beside(void)
 static bool points_to(const struct mig_keyset *keyset)
 {
     struct stat a, b;
-    return stat(path_of("current"), &a) == 0 && stat(path_of(file_of(keyset)), &b) == 0 && a.st_ino == b.st_ino;
+    return stat(path_of("current"), &a) == 0 && stat(path_of(file_of(keyset)), &b) == 0 &&
+           a.st_ino == b.st_ino;
 }
 
 static void the_pointer_names_the_newest_import(void)
@@ -445,7 +458,8 @@ static void the_largest_keyset_fits(void)
 {
     fresh("largest");
     struct mig_keyset set = keyset_of(5, 0, MIG_DOMAINS_MAX);
-    share *shares = calloc(MIG_DOMAINS_MAX, sizeof *shares), *got = calloc(MIG_DOMAINS_MAX, sizeof *got);
+    share *shares = calloc(MIG_DOMAINS_MAX, sizeof *shares),
+          *got = calloc(MIG_DOMAINS_MAX, sizeof *got);
     mig_random(shares, MIG_DOMAINS_MAX * sizeof *shares);
     CU_ASSERT_EQUAL(import(&set, (const share *)shares, 1000), MIG_OK);
     reopen();
@@ -560,7 +574,8 @@ static void a_fence_that_does_not_hold_leaves_nothing(void)
     struct mig_keyset set = keyset_of(5, 0, 3);
     struct asked asked = {0};
     struct mig_fence fence = {ask, &asked};
-    CU_ASSERT_EQUAL(mig_keystore_import(store, &set, mine, 1000, &fence, &receipt), MIG_ERR_CANCELLED);
+    CU_ASSERT_EQUAL(mig_keystore_import(store, &set, mine, 1000, &fence, &receipt),
+                    MIG_ERR_CANCELLED);
     CU_ASSERT(asked.times == 1 && asked.nothing_there);
     CU_ASSERT(lacks(&set) && count_in("", ".shares") == 0 && hidden() == 0);
     CU_ASSERT_EQUAL(access(path_of("current"), F_OK), -1);
@@ -570,7 +585,8 @@ static void a_fence_that_does_not_hold_leaves_nothing(void)
     CU_ASSERT_EQUAL(mig_keystore_import(store, &set, mine, 1001, &fence, &receipt), MIG_OK);
     CU_ASSERT(asked.times == 2 && asked.nothing_there && receipt.imported_at == 1001);
     asked.answer = false; /* a repeat is an answer too */
-    CU_ASSERT_EQUAL(mig_keystore_import(store, &set, mine, 1002, &fence, &receipt), MIG_ERR_CANCELLED);
+    CU_ASSERT_EQUAL(mig_keystore_import(store, &set, mine, 1002, &fence, &receipt),
+                    MIG_ERR_CANCELLED);
     CU_ASSERT(holds(&set, mine));
     mig_keyset_clear(&set);
     end();
@@ -648,6 +664,74 @@ static void foreign_files_are_quarantined_or_left_alone(void)
     end();
 }
 
+/* As one with write access to the disk would: the digest put right. */
+static void a_forged_file_is_quarantined(void)
+{
+    fresh("forged");
+    struct mig_keyset set = keyset_of(5, 0, 2);
+    CU_ASSERT_EQUAL(import(&set, mine, 1000), MIG_OK);
+    uint8_t bytes[4096];
+    char name[128];
+    strcpy(name, file_of(&set));
+    size_t len = get_file(name, bytes, sizeof bytes);
+    bytes[len - 60] ^= 1; /* a sealed share */
+    mig_sha256(bytes, len - MIG_DIGEST_LEN, bytes + len - MIG_DIGEST_LEN);
+    put_file(name, bytes, len);
+    share got[8];
+    reopen();
+    CU_ASSERT(lacks(&set) && mig_keystore_quarantined(store) == 1);
+    CU_ASSERT_EQUAL(import(&set, mine, 1000), MIG_OK);
+    /* Forged while the store is open and not loaded yet: an error. */
+    reopen();
+    put_file(name, bytes, len);
+    CU_ASSERT_EQUAL(mig_keystore_load(store, &set, got), MIG_ERR_IO);
+    CU_ASSERT_EQUAL(import(&set, mine, 1000), MIG_ERR_IO);
+    CU_ASSERT_EQUAL(mig_keystore_load(store, &set, got), MIG_ERR_IO);
+    mig_keyset_clear(&set);
+    end();
+}
+
+static void files_that_changed_places_are_not_mistaken(void)
+{
+    fresh("places");
+    struct mig_keyset five = keyset_of(5, 0, 2), six = keyset_of(6, 0, 2);
+    CU_ASSERT_EQUAL(import(&five, mine, 1000), MIG_OK);
+    CU_ASSERT_EQUAL(import(&six, mine, 1000), MIG_OK);
+    reopen();
+    char from[1024];
+    strcpy(from, path_of(file_of(&five)));
+    CU_ASSERT_EQUAL_FATAL(rename(from, path_of(file_of(&six))), 0);
+    share got[8];
+    CU_ASSERT_EQUAL(mig_keystore_load(store, &six, got), MIG_ERR_IO);
+    CU_ASSERT_EQUAL(mig_keystore_load(store, &five, got), MIG_ERR_IO);
+    CU_ASSERT_EQUAL(import(&six, mine, 1000), MIG_ERR_IO);
+    mig_keyset_clear(&five);
+    mig_keyset_clear(&six);
+    end();
+}
+
+/* As after copying files together from elsewhere. */
+static void the_list_orders_attempts_by_import(void)
+{
+    fresh("attempts");
+    struct mig_keystore_entry *list;
+    size_t count;
+    for (uint64_t attempt = 0; attempt < 6; attempt++) {
+        struct mig_keyset set = keyset_of(attempt < 4 ? 5 : 6, attempt, 1);
+        CU_ASSERT_EQUAL(import(&set, mine, 1000 + attempt), MIG_OK);
+        mig_keyset_clear(&set);
+    }
+    reopen();
+    CU_ASSERT_EQUAL_FATAL(mig_keystore_list(store, &list, &count), MIG_OK);
+    CU_ASSERT_EQUAL_FATAL(count, 6);
+    for (size_t i = 0; i < 6; i++) {
+        CU_ASSERT_EQUAL(list[i].receipt.imported_at, 1005 - i);
+        CU_ASSERT_EQUAL(list[i].current, i == 0);
+    }
+    free(list);
+    end();
+}
+
 static void a_reader_lists_damage_and_moves_nothing(void)
 {
     fresh("reader");
@@ -704,7 +788,8 @@ static void a_planted_file_is_not_replaced(void)
     put_file(file_of(&set), "something else", 14);
     CU_ASSERT_EQUAL(import(&set, mine, 1000), MIG_ERR_CONFLICT);
     uint8_t bytes[64];
-    CU_ASSERT(get_file(file_of(&set), bytes, sizeof bytes) == 14 && memcmp(bytes, "something else", 14) == 0);
+    CU_ASSERT(get_file(file_of(&set), bytes, sizeof bytes) == 14 &&
+              memcmp(bytes, "something else", 14) == 0);
     CU_ASSERT_EQUAL(hidden(), 0);
     reopen();
     CU_ASSERT_EQUAL(import(&set, mine, 1000), MIG_OK);
@@ -800,6 +885,9 @@ int main(void)
         TEST(every_flipped_byte_is_quarantined_never_served),
         TEST(every_length_but_the_right_one_is_quarantined),
         TEST(foreign_files_are_quarantined_or_left_alone),
+        TEST(a_forged_file_is_quarantined),
+        TEST(files_that_changed_places_are_not_mistaken),
+        TEST(the_list_orders_attempts_by_import),
         TEST(a_reader_lists_damage_and_moves_nothing),
         TEST(a_quarantine_that_is_a_link_is_not_used),
         TEST(remains_of_a_crash_are_removed),

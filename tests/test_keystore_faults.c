@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -27,7 +28,21 @@
 #include "store/record.h"
 #include "tests/views.h"
 
-enum call { OPENAT, WRITE, FSYNC, CLOSE, RENAME, LINK, SYMLINK, UNLINK, READ, CALLS };
+enum call {
+    OPENAT,
+    WRITE,
+    FSYNC,
+    CLOSE,
+    RENAME,
+    LINK,
+    SYMLINK,
+    UNLINK,
+    READ,
+    STAT,
+    FLOCK,
+    MKDIR,
+    CALLS
+};
 enum how { COUNT, FAIL, HALF, DIE, INTERRUPT };
 
 static struct {
@@ -145,7 +160,8 @@ int fsync(int fd)
     if (!go(FSYNC, &half))
         return -1;
     if (tape.on)
-        (void)record(is_file(fd) ? OP_SYNC_FILE : OP_SYNC_FOLDER, is_file(fd) ? tape.name_of_fd[fd] : "", "");
+        (void)record(is_file(fd) ? OP_SYNC_FILE : OP_SYNC_FOLDER,
+                     is_file(fd) ? tape.name_of_fd[fd] : "", "");
     return (int)syscall(SYS_fsync, fd);
 }
 
@@ -206,6 +222,30 @@ int unlinkat(int dir, const char *name, int flags)
     return rc;
 }
 
+int fstat(int fd, struct stat *st)
+{
+    bool half;
+    if (!go(STAT, &half))
+        return -1;
+    return (int)syscall(SYS_fstat, fd, st);
+}
+
+int flock(int fd, int operation)
+{
+    bool half;
+    if (!go(FLOCK, &half))
+        return -1;
+    return (int)syscall(SYS_flock, fd, operation);
+}
+
+int mkdirat(int dir, const char *name, mode_t mode)
+{
+    bool half;
+    if (!go(MKDIR, &half))
+        return -1;
+    return (int)syscall(SYS_mkdirat, dir, name, mode);
+}
+
 /* ---- the scene --------------------------------------------------------- */
 
 typedef uint8_t share[MIG_SHARE_LEN];
@@ -229,11 +269,13 @@ static struct mig_keystore *open_store(void)
 {
     struct mig_keystore *store;
     const char *why;
-    CU_ASSERT_EQUAL_FATAL(mig_keystore_open(folder, MIG_KEYSTORE_NODE, key, "v1.signer", &store, &why), MIG_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        mig_keystore_open(folder, MIG_KEYSTORE_NODE, key, "v1.signer", &store, &why), MIG_OK);
     return store;
 }
 
-static enum mig_err import(struct mig_keystore *store, const struct mig_keyset *set, const share *shares)
+static enum mig_err import(struct mig_keystore *store, const struct mig_keyset *set,
+                           const share *shares)
 {
     struct mig_receipt receipt;
     return mig_keystore_import(store, set, shares, 1000, NULL, &receipt);
@@ -354,7 +396,8 @@ static void any_failing_call_refuses_and_keeps_the_old(void)
                 bool harmless = call == UNLINK || (call == CLOSE && err == MIG_OK);
                 CU_ASSERT(err == MIG_ERR_IO || (err == MIG_OK && harmless));
                 CU_ASSERT(has(store, &old_set, old_shares));
-                CU_ASSERT(err == MIG_OK ? has(store, &new_set, new_shares) : lacks(store, &new_set));
+                CU_ASSERT(err == MIG_OK ? has(store, &new_set, new_shares)
+                                        : lacks(store, &new_set));
                 /* The next attempt works, with the store still open ... */
                 CU_ASSERT_EQUAL(import(store, &new_set, new_shares), MIG_OK);
                 CU_ASSERT(has(store, &new_set, new_shares));
@@ -454,6 +497,9 @@ static void a_full_disk_fails_the_probe(void)
     arm(FSYNC, FAIL, 2, EIO);
     CU_ASSERT_EQUAL(mig_keystore_probe(store), MIG_ERR_IO);
     fault.on = false;
+    arm(OPENAT, FAIL, 1, EEXIST);
+    CU_ASSERT_EQUAL(mig_keystore_probe(store), MIG_ERR_IO);
+    fault.on = false;
     CU_ASSERT_EQUAL(mig_keystore_probe(store), MIG_OK);
     mig_keystore_close(&store);
 }
@@ -467,12 +513,71 @@ static void failing_calls_while_opening_lose_nothing(void)
     for (int call = 0; call < CALLS; call++)
         for (int at = 1; at <= 6; at++) {
             arm((enum call)call, FAIL, at, EIO);
-            enum mig_err err = mig_keystore_open(folder, MIG_KEYSTORE_NODE, key, "v1.signer", &store, &why);
+            enum mig_err err =
+                mig_keystore_open(folder, MIG_KEYSTORE_NODE, key, "v1.signer", &store, &why);
             fault.on = false;
             CU_ASSERT(err == MIG_OK || (err == MIG_ERR_IO && store == NULL && why != NULL));
             mig_keystore_close(&store);
             store = open_store();
             CU_ASSERT(has(store, &old_set, old_shares) && mig_keystore_quarantined(store) == 0);
+            mig_keystore_close(&store);
+        }
+}
+
+static int files_in(const char *sub)
+{
+    char path[600];
+    int n = 0;
+    (void)snprintf(path, sizeof path, "%s/%s", folder, sub);
+    DIR *d = opendir(path);
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
+        n += strstr(e->d_name, ".shares") != NULL && e->d_name[0] != '.';
+    if (d != NULL)
+        (void)closedir(d);
+    return n;
+}
+
+static void failing_calls_while_quarantining_lose_nothing(void)
+{
+    for (int call = 0; call < CALLS; call++)
+        for (int at = 1; at <= 8; at++) {
+            struct mig_keystore *store = prepared();
+            const char *why;
+            char path[600];
+            mig_keystore_close(&store);
+            (void)snprintf(path, sizeof path, "%s/damaged.shares", folder);
+            int fd = open(path, O_CREAT | O_WRONLY, 0600);
+            CU_ASSERT_FATAL(fd >= 0 && write(fd, "junk", 4) == 4);
+            (void)close(fd);
+            arm((enum call)call, FAIL, at, EIO);
+            enum mig_err err =
+                mig_keystore_open(folder, MIG_KEYSTORE_NODE, key, "v1.signer", &store, &why);
+            fault.on = false;
+            CU_ASSERT(err == MIG_OK || err == MIG_ERR_IO);
+            CU_ASSERT_EQUAL(files_in("") + files_in("quarantine"), 2);
+            mig_keystore_close(&store);
+            store = open_store();
+            CU_ASSERT(has(store, &old_set, old_shares));
+            CU_ASSERT_EQUAL(files_in("quarantine"), 1);
+            mig_keystore_close(&store);
+        }
+}
+
+static void failing_calls_while_creating_the_folder_are_errors(void)
+{
+    for (int call = 0; call < CALLS; call++)
+        for (int at = 1; at <= 5; at++) {
+            struct mig_keystore *store;
+            const char *why = NULL;
+            scene();
+            arm((enum call)call, FAIL, at, EIO);
+            enum mig_err err =
+                mig_keystore_open(folder, MIG_KEYSTORE_NODE, key, "v1.signer", &store, &why);
+            fault.on = false;
+            CU_ASSERT(err == MIG_OK || (err == MIG_ERR_IO && why != NULL));
+            mig_keystore_close(&store);
+            store = open_store();
+            CU_ASSERT(lacks(store, &old_set));
             mig_keystore_close(&store);
         }
 }
@@ -571,7 +676,8 @@ static bool is_synced(size_t n, const char *name)
 
 static bool is_name_op(const struct op *op)
 {
-    return op->kind == OP_CREATE || op->kind == OP_RENAME || op->kind == OP_LINK || op->kind == OP_UNLINK;
+    return op->kind == OP_CREATE || op->kind == OP_RENAME || op->kind == OP_LINK ||
+           op->kind == OP_UNLINK;
 }
 
 /* Cut after n ops. Name ops before the last folder sync happened; of those
@@ -628,7 +734,8 @@ static void build(const struct image *im)
         (void)unlink(path);
         int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0600);
         CU_ASSERT_FATAL(fd >= 0);
-        CU_ASSERT(im->file[i].len == 0 || write(fd, im->file[i].bytes, im->file[i].len) == (ssize_t)im->file[i].len);
+        CU_ASSERT(im->file[i].len == 0 ||
+                  write(fd, im->file[i].bytes, im->file[i].len) == (ssize_t)im->file[i].len);
         (void)close(fd);
     }
 }
@@ -687,6 +794,8 @@ int main(void)
         TEST(a_file_system_without_hard_links_works_too),
         TEST(a_full_disk_fails_the_probe),
         TEST(failing_calls_while_opening_lose_nothing),
+        TEST(failing_calls_while_quarantining_lose_nothing),
+        TEST(failing_calls_while_creating_the_folder_are_errors),
         TEST(records_are_old_or_new_at_any_failure_and_death),
         TEST(a_power_cut_at_any_moment_leaves_old_or_new),
     };

@@ -42,8 +42,12 @@ static void end(void)
     journal = NULL;
 }
 
-static const struct view_spec base = {.protocol = MIG_PROTOCOL_RUNNING, .height = 100, .epoch = 5, .domains = 3,
-                                      .service = 's', .set = "0aA 1bB 2cC"};
+static const struct view_spec base = {.protocol = MIG_PROTOCOL_RUNNING,
+                                      .height = 100,
+                                      .epoch = 5,
+                                      .domains = 3,
+                                      .service = 's',
+                                      .set = "0aA 1bB 2cC"};
 
 static unsigned see(struct view_spec spec)
 {
@@ -298,7 +302,8 @@ static void the_first_view_and_a_refresh_cancel_nothing(void)
     struct view_spec again = destined();
     again.generation = generation;
     again.height++;
-    CU_ASSERT_EQUAL(see(again) & (MIG_NOTE_CANCEL_BACKUP | MIG_NOTE_CANCEL_RECOVER | MIG_NOTE_JOB), 0);
+    CU_ASSERT_EQUAL(see(again) & (MIG_NOTE_CANCEL_BACKUP | MIG_NOTE_CANCEL_RECOVER | MIG_NOTE_JOB),
+                    0);
     end();
 }
 
@@ -566,6 +571,98 @@ static void an_uninitialised_contract_takes_no_seat_away(void)
     end();
 }
 
+static void a_seat_last_seen_at_height_zero_is_lost_all_the_same(void)
+{
+    fresh();
+    struct view_spec spec = seated();
+    spec.height = 0;
+    (void)see(spec);
+    (void)see(base);
+    CU_ASSERT_EQUAL(mig_machine_seat_lost_at(m), 1);
+    end();
+}
+
+static void settle_as_destination(void)
+{
+    fresh();
+    (void)see(destined());
+    work_off(true);
+    JOB(IMPORTED);
+}
+
+/* Everything that makes a destination record another one, without an import. */
+static void a_changed_record_begins_a_new_run(void)
+{
+    for (int i = 0; i < 3; i++) {
+        fresh();
+        (void)see(destined());
+        work_off(true);
+        JOB(IMPORTED);
+        struct view_spec spec = destined();
+        if (i == 0)
+            spec.since++;
+        else if (i == 1)
+            spec.url = "http://other.example";
+        else
+            spec.attempt++;
+        (void)see(spec);
+        CU_ASSERT((notes & (MIG_NOTE_JOB | MIG_NOTE_CANCEL_RECOVER)) ==
+                  (MIG_NOTE_JOB | MIG_NOTE_CANCEL_RECOVER));
+        JOB(WAITING);
+        work_off(true);
+        CU_ASSERT(did.looked == 1 && did.concluded == 1);
+        end();
+    }
+}
+
+static void a_node_without_a_registered_key_still_follows_the_contract(void)
+{
+    fresh();
+    struct view_spec spec = destined();
+    spec.service = 0;
+    (void)see(spec);
+    JOB(WAITING);
+    spec.service = 0;
+    CU_ASSERT_EQUAL(see(spec) & (MIG_NOTE_CANCEL_BACKUP | MIG_NOTE_CANCEL_RECOVER | MIG_NOTE_JOB),
+                    0);
+    spec.service = 's';
+    CU_ASSERT((see(spec) & MIG_NOTE_CANCEL_RECOVER) != 0);
+    JOB(WAITING);
+    end();
+}
+
+static void an_empty_and_a_missing_keyset_are_not_the_same(void)
+{
+    fresh();
+    struct view_spec spec = seated();
+    spec.domains = 0;
+    (void)see(spec);
+    spec.protocol = MIG_PROTOCOL_INITIALIZING;
+    CU_ASSERT((see(spec) & MIG_NOTE_CANCEL_BACKUP) != 0);
+    end();
+}
+
+/* Hooks and transactions can be carried out by different workers. */
+static void a_slow_purge_does_not_hold_up_concluding(void)
+{
+    settle_as_destination();
+    struct view_spec spec = destined();
+    spec.set = "0aA 1bX 2cC";
+    (void)see(spec);
+    while (next() != MIG_TASK_PURGE)
+        (void)finish(MIG_OK);
+    struct mig_task purging = task;
+    now += 100000;
+    CU_ASSERT_EQUAL(next(), MIG_TASK_CONCLUDE);
+    (void)finish(MIG_OK);
+    CU_ASSERT_EQUAL(next(), MIG_TASK_NONE);
+    task = purging;
+    (void)finish(MIG_OK);
+    CU_ASSERT_EQUAL(next(), MIG_TASK_SAVE);
+    (void)finish(MIG_OK);
+    end();
+}
+
 static void a_restart_after_the_import_goes_on_with_concluding(void)
 {
     fresh();
@@ -768,7 +865,8 @@ static void a_crash_at_any_step_resumes(void)
         (void)see(spec);
         work_off(true);
         if (steps < 4) /* the end of the purge was not recorded yet */
-            CU_ASSERT(did.changed == 1 && did.purged == 1 && did.gone_count == 1 && did.gone[0] == 1);
+            CU_ASSERT(did.changed == 1 && did.purged == 1 && did.gone_count == 1 &&
+                      did.gone[0] == 1);
         if (steps == 4)
             CU_ASSERT(purged && did.changed == 0 && did.purged == 0);
         CU_ASSERT_FALSE(mig_machine_is_pending(m));
@@ -912,6 +1010,11 @@ int main(void)
         TEST(a_lost_seat_survives_a_restart),
         TEST(a_seat_lost_while_down_is_noticed),
         TEST(an_uninitialised_contract_takes_no_seat_away),
+        TEST(a_seat_last_seen_at_height_zero_is_lost_all_the_same),
+        TEST(a_changed_record_begins_a_new_run),
+        TEST(a_node_without_a_registered_key_still_follows_the_contract),
+        TEST(an_empty_and_a_missing_keyset_are_not_the_same),
+        TEST(a_slow_purge_does_not_hold_up_concluding),
         TEST(a_restart_after_the_import_goes_on_with_concluding),
         TEST(the_first_set_is_announced_and_everything_unknown_purged),
         TEST(a_swapped_node_is_reconnected_to_and_purged),

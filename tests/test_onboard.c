@@ -14,24 +14,64 @@ static const struct {
     enum mig_err err;
     int job;
 } want[MIG_JOBS][MIG_ON_EVENTS] = {
-    /*            IDLE            SEATED          START              STAY                 KEY                    */
-    [NONE] = {{MIG_OK, NONE}, {MIG_OK, DONE}, {MIG_OK, WAITING}, {MIG_ERR_BUG, NONE}, {MIG_ERR_BUG, NONE},
-              /* IMPORT_BEGIN        STORED               FAILED               FOUND                */
-              {MIG_ERR_STATE, NONE}, {MIG_ERR_BUG, NONE}, {MIG_ERR_BUG, NONE}, {MIG_ERR_BUG, NONE},
+    /*            IDLE            SEATED          START              STAY                 KEY */
+    [NONE] = {{MIG_OK, NONE},
+              {MIG_OK, DONE},
+              {MIG_OK, WAITING},
+              {MIG_ERR_BUG, NONE},
+              {MIG_ERR_BUG, NONE},
+              /* IMPORT_BEGIN        STORED               FAILED               FOUND */
+              {MIG_ERR_STATE, NONE},
+              {MIG_ERR_BUG, NONE},
+              {MIG_ERR_BUG, NONE},
+              {MIG_ERR_BUG, NONE},
               /* ABSENT            CONCLUDED */
-              {MIG_ERR_BUG, NONE}, {MIG_ERR_BUG, NONE}},
-    [WAITING] = {{MIG_OK, NONE}, {MIG_OK, DONE}, {MIG_OK, WAITING}, {MIG_OK, WAITING}, {MIG_OK, WAITING},
-                 {MIG_OK, IMPORTING}, {MIG_OK, IMPORTED}, {MIG_ERR_BUG, WAITING}, {MIG_OK, IMPORTED},
-                 {MIG_OK, WAITING}, {MIG_ERR_BUG, WAITING}},
-    [IMPORTING] = {{MIG_OK, NONE}, {MIG_OK, DONE}, {MIG_OK, WAITING}, {MIG_OK, IMPORTING}, {MIG_OK, WAITING},
-                   {MIG_ERR_BUG, IMPORTING}, {MIG_OK, IMPORTED}, {MIG_OK, WAITING}, {MIG_OK, IMPORTING},
-                   {MIG_OK, IMPORTING}, {MIG_ERR_BUG, IMPORTING}},
-    [IMPORTED] = {{MIG_OK, NONE}, {MIG_OK, DONE}, {MIG_OK, WAITING}, {MIG_OK, IMPORTED}, {MIG_OK, IMPORTED},
-                  {MIG_OK, IMPORTED}, {MIG_OK, IMPORTED}, {MIG_OK, IMPORTED}, {MIG_OK, IMPORTED},
-                  {MIG_OK, IMPORTED}, {MIG_OK, IMPORTED}},
-    [DONE] = {{MIG_OK, NONE}, {MIG_OK, DONE}, {MIG_OK, WAITING}, {MIG_ERR_BUG, DONE}, {MIG_ERR_BUG, DONE},
-              {MIG_ERR_STATE, DONE}, {MIG_ERR_BUG, DONE}, {MIG_ERR_BUG, DONE}, {MIG_ERR_BUG, DONE},
-              {MIG_ERR_BUG, DONE}, {MIG_ERR_BUG, DONE}},
+              {MIG_ERR_BUG, NONE},
+              {MIG_ERR_BUG, NONE}},
+    [WAITING] = {{MIG_OK, NONE},
+                 {MIG_OK, DONE},
+                 {MIG_OK, WAITING},
+                 {MIG_OK, WAITING},
+                 {MIG_OK, WAITING},
+                 {MIG_OK, IMPORTING},
+                 {MIG_OK, IMPORTED},
+                 {MIG_ERR_BUG, WAITING},
+                 {MIG_OK, IMPORTED},
+                 {MIG_OK, WAITING},
+                 {MIG_ERR_BUG, WAITING}},
+    [IMPORTING] = {{MIG_OK, NONE},
+                   {MIG_OK, DONE},
+                   {MIG_OK, WAITING},
+                   {MIG_OK, IMPORTING},
+                   {MIG_OK, WAITING},
+                   {MIG_ERR_BUG, IMPORTING},
+                   {MIG_OK, IMPORTED},
+                   {MIG_OK, WAITING},
+                   {MIG_OK, IMPORTING},
+                   {MIG_OK, IMPORTING},
+                   {MIG_ERR_BUG, IMPORTING}},
+    [IMPORTED] = {{MIG_OK, NONE},
+                  {MIG_OK, DONE},
+                  {MIG_OK, WAITING},
+                  {MIG_OK, IMPORTED},
+                  {MIG_OK, IMPORTED},
+                  {MIG_OK, IMPORTED},
+                  {MIG_OK, IMPORTED},
+                  {MIG_OK, IMPORTED},
+                  {MIG_OK, IMPORTED},
+                  {MIG_OK, IMPORTED},
+                  {MIG_OK, IMPORTED}},
+    [DONE] = {{MIG_OK, NONE},
+              {MIG_OK, DONE},
+              {MIG_OK, WAITING},
+              {MIG_ERR_BUG, DONE},
+              {MIG_ERR_BUG, DONE},
+              {MIG_ERR_STATE, DONE},
+              {MIG_ERR_BUG, DONE},
+              {MIG_ERR_BUG, DONE},
+              {MIG_ERR_BUG, DONE},
+              {MIG_ERR_BUG, DONE},
+              {MIG_ERR_BUG, DONE}},
 };
 
 static void every_cell_leads_where_the_table_says(void)
@@ -87,11 +127,13 @@ static void pauses_double_from_first_to_last(void)
     static const struct {
         unsigned n;
         uint64_t least, most;
-    } row[] = {{1, 2000, 2500},   {2, 4000, 5000},   {3, 8000, 10000}, {4, 16000, 20000},
-               {5, 32000, 40000}, {6, 60000, 60000}, {7, 60000, 60000}, {4000000000u, 60000, 60000}};
+    } row[] = {
+        {1, 2000, 2500},   {2, 4000, 5000},   {3, 8000, 10000},  {4, 16000, 20000},
+        {5, 32000, 40000}, {6, 60000, 60000}, {7, 60000, 60000}, {4000000000u, 60000, 60000}};
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         uint64_t least = mig_pause_ms(row[i].n, MIG_CONCLUDE_FIRST_MS, MIG_CONCLUDE_LAST_MS, 0);
-        uint64_t most = mig_pause_ms(row[i].n, MIG_CONCLUDE_FIRST_MS, MIG_CONCLUDE_LAST_MS, UINT32_MAX);
+        uint64_t most =
+            mig_pause_ms(row[i].n, MIG_CONCLUDE_FIRST_MS, MIG_CONCLUDE_LAST_MS, UINT32_MAX);
         CU_ASSERT_EQUAL(least, row[i].least);
         CU_ASSERT(most <= row[i].most && most + 1 >= row[i].most);
     }

@@ -17,7 +17,8 @@ static void diff(const char *before, uint64_t epoch_before, const char *after, u
     letter_key('M', key);
     struct mig_participants a = set_of(before != NULL ? before : "", 2), b = set_of(after, 2);
     mig_delta_clear(&d);
-    CU_ASSERT_EQUAL_FATAL(mig_delta_compute(before != NULL ? &a : NULL, epoch_before, &b, epoch_after, "a.near", key, &d),
+    CU_ASSERT_EQUAL_FATAL(mig_delta_compute(before != NULL ? &a : NULL, epoch_before, &b,
+                                            epoch_after, "a.near", key, &d),
                           MIG_OK);
     mig_participants_clear(&a);
     mig_participants_clear(&b);
@@ -29,7 +30,8 @@ static const char *text(const struct mig_ids *ids)
     size_t len = 0;
     out[0] = '\0';
     for (size_t i = 0; i < ids->count; i++)
-        len += (size_t)snprintf(out + len, sizeof out - len, "%s%u", i > 0 ? " " : "", ids->list[i]);
+        len +=
+            (size_t)snprintf(out + len, sizeof out - len, "%s%u", i > 0 ? " " : "", ids->list[i]);
     return out;
 }
 
@@ -52,11 +54,14 @@ static void every_kind_of_change_has_its_row(void)
         {"0aA 1bB", "0aM 1bB", "", "", "0", "0", false, true, false, true}, /* this node came */
         {"0aM 1bB", "0aA 1bB", "", "", "0", "0", false, true, true, false}, /* and went */
         {"0aM 1bB", "0aM 1bB!", "", "", "", "", true, false, true, true},
-        {"0aM 1bB", "0aM 1bX!", "", "", "1", "1", false, true, true, true}, /* re-keyed: not moved */
+        {"0aM 1bB", "0aM 1bX!", "", "", "1", "1", false, true, true,
+         true}, /* re-keyed: not moved */
         {"0aM 7bB", "0aM 9bB", "9", "7", "", "7", false, true, true, true}, /* another id */
         {"0aM 1bB 2cC", "0aM 1cC 2bB", "", "", "1 2", "1 2", false, true, true, true},
-        {"1bB 4000000000cC", "0aM 4000000000cX", "0", "1", "4000000000", "1 4000000000", false, true, false, true},
-        {"0aM 2bB 4cC 6dD 8eE", "1xX 2bB! 4cY 5zZ 8eE", "1 5", "0 6", "4", "0 4 6", true, true, true, false},
+        {"1bB 4000000000cC", "0aM 4000000000cX", "0", "1", "4000000000", "1 4000000000", false,
+         true, false, true},
+        {"0aM 2bB 4cC 6dD 8eE", "1xX 2bB! 4cY 5zZ 8eE", "1 5", "0 6", "4", "0 4 6", true, true,
+         true, false},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         diff(row[i].before, 5, row[i].after, 5);
@@ -111,7 +116,8 @@ static void ids_merge_as_sets(void)
     CU_ASSERT_STRING_EQUAL(text(&into), "0 1 3 4 5 9");
     CU_ASSERT_EQUAL(mig_ids_merge(&into, &a), MIG_OK);
     CU_ASSERT_STRING_EQUAL(text(&into), "0 1 3 4 5 9");
-    CU_ASSERT(mig_ids_has(&into, 9) && mig_ids_has(&into, 0) && !mig_ids_has(&into, 2) && !mig_ids_has(&none, 0));
+    CU_ASSERT(mig_ids_has(&into, 9) && mig_ids_has(&into, 0) && !mig_ids_has(&into, 2) &&
+              !mig_ids_has(&none, 0));
     mig_ids_clear(&into);
 }
 
@@ -155,7 +161,8 @@ static struct mig_participants as_set(const struct world *w)
     size_t len = 0;
     for (int i = 0; i < IDS; i++)
         if (w->key[i] != 0)
-            len += (size_t)snprintf(line + len, sizeof line - len, "%d%c%c ", i, 'a' + i, w->key[i]);
+            len +=
+                (size_t)snprintf(line + len, sizeof line - len, "%d%c%c ", i, 'a' + i, w->key[i]);
     if (len > 0)
         line[len - 1] = '\0';
     return set_of(line, 2);

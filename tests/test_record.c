@@ -47,7 +47,7 @@ static enum mig_err load(const char *name)
 static void flip(const char *name, off_t at)
 {
     int fd = open(path_of(name), O_RDWR);
-    uint8_t b;
+    uint8_t b = 0;
     CU_ASSERT_FATAL(fd >= 0 && pread(fd, &b, 1, at) == 1);
     b ^= 1;
     CU_ASSERT_FATAL(pwrite(fd, &b, 1, at) == 1);
@@ -115,8 +115,14 @@ static void every_truncation_and_extension_is_noticed(void)
 
 static void names_that_leave_the_folder_are_refused(void)
 {
-    static const char *const bad[] = {"", ".", "..", ".hidden", "a/b", "/etc/passwd",
-                                      "0123456789012345678901234567890123456789012345678901234567890123x"};
+    static const char *const bad[] = {
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "a/b",
+        "/etc/passwd",
+        "0123456789012345678901234567890123456789012345678901234567890123x"};
     fresh("names");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         CU_ASSERT_EQUAL(mig_record_save(folder, bad[i], "x", 1), MIG_ERR_BUG);

@@ -22,7 +22,8 @@ static void seal(size_t domains)
     key = mig_secret_new(32);
     scratch = mig_secret_new(MIG_SHARE_FILE_SCRATCH);
     memset(key->bytes, 7, 32);
-    file = (struct mig_share_file){.sequence = 9, .imported_at = 1795305600, .contract = "v1.signer"};
+    file =
+        (struct mig_share_file){.sequence = 9, .imported_at = 1795305600, .contract = "v1.signer"};
     file.keyset = keyset_of(5, 1, domains);
     CU_ASSERT_EQUAL_FATAL(mig_share_file_seal(key, &file, shares, scratch, &bytes, &len), MIG_OK);
 }
@@ -53,7 +54,8 @@ static void a_sealed_file_parses_and_opens(void)
     uint8_t id[MIG_STORE_KEY_ID_LEN];
     seal(3);
     CU_ASSERT_EQUAL(mig_share_file_parse(bytes, len, &back), MIG_OK);
-    CU_ASSERT(back.sequence == 9 && back.imported_at == 1795305600 && strcmp(back.contract, "v1.signer") == 0);
+    CU_ASSERT(back.sequence == 9 && back.imported_at == 1795305600 &&
+              strcmp(back.contract, "v1.signer") == 0);
     CU_ASSERT(mig_keyset_is_equal(&back.keyset, &file.keyset));
     mig_store_key_id(key, id);
     CU_ASSERT_EQUAL(memcmp(back.key_id, id, sizeof id), 0);
@@ -76,7 +78,8 @@ static void the_format_of_the_first_release_opens(void)
     char *text = test_data("share_file_v1.hex", &text_len);
     while (text_len > 0 && text[text_len - 1] == '\n')
         text_len--;
-    CU_ASSERT_EQUAL_FATAL(mig_hex_decode(text, text_len, golden, sizeof golden, &golden_len), MIG_OK);
+    CU_ASSERT_EQUAL_FATAL(mig_hex_decode(text, text_len, golden, sizeof golden, &golden_len),
+                          MIG_OK);
     CU_ASSERT_EQUAL_FATAL(mig_share_file_parse(golden, golden_len, &back), MIG_OK);
     CU_ASSERT(mig_keyset_is_equal(&back.keyset, &file.keyset));
     CU_ASSERT_EQUAL(open_it(golden, golden_len, out, 3), MIG_OK);
@@ -175,10 +178,24 @@ static void forged_headers_fail_to_parse(void)
         size_t at;
         uint8_t value;
     } row[] = {
-        {0, 'X'},           {LENGTH, 1},          {LENGTH + 3, 0xff}, {CONTRACT, 1},   {CONTRACT + 1, 200},
-        {CONTRACT + 1, 65}, {CONTRACT + 3, 0},    {COUNT, 1},         {COUNT + 3, 0},  {COUNT + 3, 2},
-        {COUNT + 3, 4},     {COUNT + 2, 5},       {FIRST + 16, 0},    {FIRST + 16, 2}, {FIRST + 16, 9},
-        {FIRST + 18, 63},   {FIRST + 19 + 64, 0xff} /* second domain above the third */, {FIRST, 0xff},
+        {0, 'X'},
+        {LENGTH, 1},
+        {LENGTH + 3, 0xff},
+        {CONTRACT, 1},
+        {CONTRACT + 1, 200},
+        {CONTRACT + 1, 65},
+        {CONTRACT + 3, 0},
+        {COUNT, 1},
+        {COUNT + 3, 0},
+        {COUNT + 3, 2},
+        {COUNT + 3, 4},
+        {COUNT + 2, 5},
+        {FIRST + 16, 0},
+        {FIRST + 16, 2},
+        {FIRST + 16, 9},
+        {FIRST + 18, 63},
+        {FIRST + 19 + 64, 0xff} /* second domain above the third */,
+        {FIRST, 0xff},
     };
     struct mig_share_file back;
     seal(3);
@@ -202,7 +219,8 @@ static void short_keys_are_a_bug(void)
     struct mig_secret *brief = mig_secret_new(31);
     uint8_t *none;
     size_t none_len;
-    CU_ASSERT_EQUAL(mig_share_file_seal(brief, &file, shares, scratch, &none, &none_len), MIG_ERR_BUG);
+    CU_ASSERT_EQUAL(mig_share_file_seal(brief, &file, shares, scratch, &none, &none_len),
+                    MIG_ERR_BUG);
     CU_ASSERT_EQUAL(mig_share_file_seal(key, &file, shares, brief, &none, &none_len), MIG_ERR_BUG);
     CU_ASSERT_EQUAL(mig_share_file_open(brief, bytes, len, scratch, out, 3), MIG_ERR_BUG);
     CU_ASSERT_EQUAL(mig_share_file_open(key, bytes, len, brief, out, 3), MIG_ERR_BUG);

@@ -18,14 +18,14 @@ struct view_spec {
     enum mig_protocol protocol;
     uint64_t epoch;
     uint64_t attempt;
-    size_t domains;     /* in the keyset */
-    const char *set;    /* participants */
-    const char *next;   /* prospective */
-    char service;       /* letter of the backup key, or 0 */
-    char destination;   /* letter of the destination's TLS key, or 0 */
-    bool inactive;      /* that record survived an end of Running */
-    uint64_t since;     /* of that record */
-    const char *url;    /* of that record */
+    size_t domains;   /* in the keyset */
+    const char *set;  /* participants */
+    const char *next; /* prospective */
+    char service;     /* letter of the backup key, or 0 */
+    char destination; /* letter of the destination's TLS key, or 0 */
+    bool inactive;    /* that record survived an end of Running */
+    uint64_t since;   /* of that record */
+    const char *url;  /* of that record */
 };
 
 static inline void letter_key(char letter, uint8_t key[MIG_KEY_LEN])
@@ -84,7 +84,8 @@ static inline const struct mig_view *view_of(const struct view_spec *spec)
     mig_snapshot_release(&snapshot);
     struct mig_view *view = &box->view;
     view->generation = spec->generation;
-    view->state_block = view->info_block = (struct mig_block){spec->height, spec->height * 1000000000u};
+    view->state_block = view->info_block =
+        (struct mig_block){spec->height, spec->height * 1000000000u};
     view->has_service_key = spec->service != 0;
     letter_key(spec->service, view->service_key);
     view->has_destination = spec->destination != 0;
