@@ -5,6 +5,7 @@
 set -u
 build=$(cd "${1:-build}" && pwd)
 b=$build/mpc-backup
+man=$(cd "$(dirname "$0")/../dist/man" && pwd)
 dir=$(mktemp -d "${TMPDIR:-/tmp}/mig-cli-XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 failures=0
@@ -39,6 +40,19 @@ for verb in keygen register backup restore run verify status list; do
     expect 0 "Usage: mpc-backup $verb" "$b" "$verb" --help
     expect 0 "Exit status: 0 done" "$b" "$verb" --help
 done
+
+# The manuals know every option that --help knows.
+documented() { # PAGE, --help on standard input
+    local o
+    for o in $(grep -oE '^  --[a-z-]+' | tr -d ' -' | sort -u); do
+        tr -d -- - <"$man/$1" | grep -qE "Fl $o\b|, Fl $o\b" || fail "$1 lacks --$o"
+    done
+}
+{
+    "$b" --help
+    for verb in keygen register backup restore run verify status list; do "$b" $verb --help; done
+} | documented mpc-backup.1
+"$build/mpc-devnet" --help | documented mpc-devnet.1
 
 # Keys
 expect 0 "ed25519:" "$b" --home home keygen
