@@ -48,11 +48,11 @@ documented() { # PAGE, --help on standard input
         tr -d -- - <"$man/$1" | grep -qE "Fl $o\b|, Fl $o\b" || fail "$1 lacks --$o"
     done
 }
-{
+documented mpc-backup.1 < <(
     "$b" --help
     for verb in keygen register backup restore run verify status list; do "$b" $verb --help; done
-} | documented mpc-backup.1
-"$build/mpc-devnet" --help | documented mpc-devnet.1
+)
+documented mpc-devnet.1 < <("$build/mpc-devnet" --help)
 
 # Keys
 expect 0 "ed25519:" "$b" --home home keygen
