@@ -18,16 +18,34 @@ static const char *genesis_path, *state_path, *dialect;
 static const char *block_ms = "600", *final_lag = "2";
 static bool show_help, show_version;
 static const struct mig_option options[] = {
-    {.name = "listen", .argument = "IP:PORT", .help = "JSON-RPC (default 127.0.0.1:3030; port 0: any)", .value = &listen_on},
+    {.name = "listen",
+     .argument = "IP:PORT",
+     .help = "JSON-RPC (default 127.0.0.1:3030; port 0: any)",
+     .value = &listen_on},
     {.name = "scenario",
      .argument = "IP:PORT",
      .help = "scenario port (default 127.0.0.1:3031), or none",
      .value = &scenario_on},
-    {.name = "genesis", .argument = "FILE", .help = "the first block, when there is no state yet", .value = &genesis_path},
-    {.name = "state", .argument = "FILE", .help = "kept across restarts; without it nothing is", .value = &state_path},
-    {.name = "block-ms", .argument = "N", .help = "time between blocks (default 600); 0: only when something happens", .value = &block_ms},
-    {.name = "final-lag", .argument = "N", .help = "blocks that final lies behind (default 2)", .value = &final_lag},
-    {.name = "dialect", .argument = "NAME", .help = "draft, 3.13.0 or 3.14.1; wins over the genesis", .value = &dialect},
+    {.name = "genesis",
+     .argument = "FILE",
+     .help = "the first block, when there is no state yet",
+     .value = &genesis_path},
+    {.name = "state",
+     .argument = "FILE",
+     .help = "kept across restarts; without it nothing is",
+     .value = &state_path},
+    {.name = "block-ms",
+     .argument = "N",
+     .help = "time between blocks (default 600); 0: only when something happens",
+     .value = &block_ms},
+    {.name = "final-lag",
+     .argument = "N",
+     .help = "blocks that final lies behind (default 2)",
+     .value = &final_lag},
+    {.name = "dialect",
+     .argument = "NAME",
+     .help = "draft, 3.13.0 or 3.14.1; wins over the genesis",
+     .value = &dialect},
     {.name = "version", .help = "print the version", .flag = &show_version},
     {.name = "help", .help = "print this", .flag = &show_help},
 };
@@ -36,11 +54,13 @@ enum { OPTIONS = sizeof options / sizeof *options };
 static void print_help(void)
 {
     (void)printf("Usage: mpc-devnet --genesis FILE [--state FILE] [options]\n"
-                 "A local chain with the migration contract, behind NEAR JSON-RPC. Loopback only.\n\nOptions:\n");
+                 "A local chain with the migration contract, behind NEAR JSON-RPC. Loopback "
+                 "only.\n\nOptions:\n");
     mig_options_print(stdout, options, OPTIONS);
-    (void)printf("\nWhen it listens it prints one line: listening rpc=ADDRESS scenario=ADDRESS\n"
-                 "Exit status: 0 stopped by a signal, 64 wrong command line, 65 a damaged or unfit\n"
-                 "genesis or state file, 70 bug or no memory, 74 a file or an address refused.\n");
+    (void)printf(
+        "\nWhen it listens it prints one line: listening rpc=ADDRESS scenario=ADDRESS\n"
+        "Exit status: 0 stopped by a signal, 64 wrong command line, 65 a damaged or unfit\n"
+        "genesis or state file, 70 bug or no memory, 74 a file or an address refused.\n");
 }
 
 static bool number(const char *text, unsigned max, unsigned *out)
@@ -93,9 +113,10 @@ static int usage(const char *why)
 static int failed(enum mig_err err, const char *why)
 {
     (void)fprintf(stderr, "mpc-devnet: %s\n", why);
-    return err == MIG_ERR_MALFORMED || err == MIG_ERR_CONFLICT || err == MIG_ERR_NOT_FOUND ? MIG_EXIT_DATA
-           : err == MIG_ERR_IO                                                              ? MIG_EXIT_IO
-                                                                                            : MIG_EXIT_SOFTWARE;
+    return err == MIG_ERR_MALFORMED || err == MIG_ERR_CONFLICT || err == MIG_ERR_NOT_FOUND
+               ? MIG_EXIT_DATA
+           : err == MIG_ERR_IO ? MIG_EXIT_IO
+                               : MIG_EXIT_SOFTWARE;
 }
 
 /* Both signals wait here, in the only thread that does not block them for good. */
@@ -108,8 +129,8 @@ static int serve(const struct mig_devnet_config *config, const sigset_t *signals
     if (err != MIG_OK)
         return failed(err, why);
     if (config->has_scenario)
-        (void)printf("listening rpc=%s:%u scenario=%s:%u\n", config->address, mig_devnet_rpc_port(d), config->address,
-                     mig_devnet_scenario_port(d));
+        (void)printf("listening rpc=%s:%u scenario=%s:%u\n", config->address,
+                     mig_devnet_rpc_port(d), config->address, mig_devnet_scenario_port(d));
     else
         (void)printf("listening rpc=%s:%u\n", config->address, mig_devnet_rpc_port(d));
     (void)fflush(stdout);
@@ -127,7 +148,8 @@ static int run(void)
     config.has_scenario = strcmp(scenario_on, "none") != 0;
     if (!address(listen_on, ip, &config.rpc_port))
         return usage("--listen is not IP:PORT");
-    if (config.has_scenario && (!address(scenario_on, scenario_ip, &config.scenario_port) || strcmp(ip, scenario_ip) != 0))
+    if (config.has_scenario &&
+        (!address(scenario_on, scenario_ip, &config.scenario_port) || strcmp(ip, scenario_ip) != 0))
         return usage("--scenario is not IP:PORT with the address of --listen");
     if (!number(block_ms, BLOCK_MS_MAX, &config.block_ms))
         return usage("--block-ms is not a number up to 600000");

@@ -158,11 +158,13 @@ bool mig_frame_is_signer(struct mig_frame *f)
     const char *signer = f->call->signer;
     const char *predecessor = f->call->predecessor;
     if (strcmp(signer, predecessor) != 0)
-        mig_frame_panic(f,
-                        "panicked at crates/contract/src/lib.rs:2596:9:\nassertion `left == right` failed: Caller "
-                        "must be the signer account (signer: %s, predecessor: %s)\n  left: AccountId(\"%s\")\n "
-                        "right: AccountId(\"%s\")",
-                        signer, predecessor, signer, predecessor);
+        mig_frame_panic(
+            f,
+            "panicked at crates/contract/src/lib.rs:2596:9:\nassertion `left == right` failed: "
+            "Caller "
+            "must be the signer account (signer: %s, predecessor: %s)\n  left: AccountId(\"%s\")\n "
+            "right: AccountId(\"%s\")",
+            signer, predecessor, signer, predecessor);
     return !f->over;
 }
 

@@ -20,7 +20,8 @@ enum mig_contract_version {
 };
 /* "draft", "3.13.0", "3.14.1": the name on the command line. Static. */
 const char *mig_contract_version_text(enum mig_contract_version version);
-enum mig_err mig_contract_version_parse(const char *text, enum mig_contract_version *version) MIG_MUST_USE;
+enum mig_err mig_contract_version_parse(const char *text,
+                                        enum mig_contract_version *version) MIG_MUST_USE;
 
 /* Borrowed for the call. `predecessor` calls; `signer` signed the transaction,
  * with `signer_key` (ed25519). */
@@ -38,10 +39,10 @@ struct mig_contract_call {
 };
 
 enum mig_contract_verdict {
-    MIG_CONTRACT_RETURNED,       /* `text` is the returned JSON; "" when there is none */
-    MIG_CONTRACT_PANICKED,       /* `text` is the panic's message; nothing changed */
-    MIG_CONTRACT_NO_METHOD,      /* nothing changed */
-    MIG_CONTRACT_PROHIBITED,     /* `text` names the host function refused in a view */
+    MIG_CONTRACT_RETURNED,   /* `text` is the returned JSON; "" when there is none */
+    MIG_CONTRACT_PANICKED,   /* `text` is the panic's message; nothing changed */
+    MIG_CONTRACT_NO_METHOD,  /* nothing changed */
+    MIG_CONTRACT_PROHIBITED, /* `text` names the host function refused in a view */
 };
 
 /* Cleared with mig_contract_outcome_clear. */
@@ -58,7 +59,8 @@ void mig_contract_outcome_clear(struct mig_contract_outcome *outcome);
 /* A contract that is deployed, but not initialised. */
 enum mig_err mig_contract_new(const char *account, enum mig_contract_version version,
                               struct mig_contract **out) MIG_MUST_USE;
-enum mig_err mig_contract_copy(const struct mig_contract *from, struct mig_contract **out) MIG_MUST_USE;
+enum mig_err mig_contract_copy(const struct mig_contract *from,
+                               struct mig_contract **out) MIG_MUST_USE;
 void mig_contract_free(struct mig_contract **c);
 const char *mig_contract_account(const struct mig_contract *c);
 

@@ -52,7 +52,8 @@ static void init_log(struct mig_frame *f, const struct mig_council *council)
         mig_frame_nomem(f);
         return;
     }
-    mig_print_printf(&line, "init: signer=%s, num_participants=%zu, parameters_hash=", f->call->signer,
+    mig_print_printf(&line,
+                     "init: signer=%s, num_participants=%zu, parameters_hash=", f->call->signer,
                      council->count);
     mig_print_bytes(&line, digest, sizeof digest);
     mig_print_put(&line, ", init_config=None");
@@ -93,7 +94,8 @@ void mig_method_init(struct mig_frame *f)
     if (council->threshold < 2)
         mig_frame_panic(f, "Threshold does not meet the minimum absolute requirement");
     else if (council->threshold > council->count)
-        mig_frame_panic(f, "Threshold must not exceed number of participants: max %zu, found %" PRIu64,
+        mig_frame_panic(f,
+                        "Threshold must not exceed number of participants: max %zu, found %" PRIu64,
                         council->count, council->threshold);
     if (f->over)
         return;
@@ -251,7 +253,8 @@ static bool signer_key_matches(struct mig_frame *f, const struct mig_migration *
     if (memcmp(m->signer_key, f->call->signer_key, MIG_KEY_LEN) == 0)
         return true;
     struct mig_print text = {0};
-    mig_print_put(&text, "The transaction was submitted by a different public key than expected. Found: ");
+    mig_print_put(&text,
+                  "The transaction was submitted by a different public key than expected. Found: ");
     mig_debug_signer_key(&text, f->call->signer_key);
     mig_print_put(&text, ", expected: ");
     mig_debug_signer_key(&text, m->signer_key);
@@ -399,8 +402,13 @@ static void attestation(struct mig_serde *s, struct mig_attestation *a)
 static void submit_log(struct mig_frame *f, const struct mig_attestation *a)
 {
     struct mig_print line = {0};
-    mig_print_printf(&line, "submit_participant_info: signer=%s, proposed_participant_attestation=Mock(%s), account_key=",
-                     f->call->signer, a->expires != 0 ? "WithConstraints" : a->valid ? "Valid" : "Invalid");
+    mig_print_printf(&line,
+                     "submit_participant_info: signer=%s, "
+                     "proposed_participant_attestation=Mock(%s), account_key=",
+                     f->call->signer,
+                     a->expires != 0 ? "WithConstraints"
+                     : a->valid      ? "Valid"
+                                     : "Invalid");
     mig_debug_signer_key(&line, f->call->signer_key);
     mig_frame_log(f, &line);
 }
@@ -413,7 +421,8 @@ static void store_attestation(struct mig_frame *f, const struct mig_attestation 
         return;
     }
     if (a->account[0] != '\0' && strcmp(a->account, f->call->signer) != 0) {
-        mig_frame_panic(f, "Invalid TEE Remote Attestation: the TLS key belongs to another account");
+        mig_frame_panic(f,
+                        "Invalid TEE Remote Attestation: the TLS key belongs to another account");
         return;
     }
     *a = *wanted;
@@ -442,7 +451,8 @@ void mig_method_submit_participant_info(struct mig_frame *f)
         return;
     submit_log(f, &wanted);
     if (!mig_attestation_is_valid(&wanted, f->call->time_ns))
-        mig_frame_panic(f, "Invalid TEE Remote Attestation: the submitted attestation failed verification");
+        mig_frame_panic(
+            f, "Invalid TEE Remote Attestation: the submitted attestation failed verification");
     else
         store_attestation(f, &wanted);
 }

@@ -147,7 +147,8 @@ static bool keys_match(const struct mig_contract *c, struct mig_keyset *found)
 {
     struct mig_keyset expected = c->protocol.keyset;
     struct mig_domain_key *sorted = NULL;
-    bool same = expected.count == found->count && (found->count == 0 || found->epoch == expected.epoch);
+    bool same =
+        expected.count == found->count && (found->count == 0 || found->epoch == expected.epoch);
     if (same && found->count > 0) {
         sorted = malloc(expected.count * sizeof *sorted);
         same = sorted != NULL;

@@ -51,12 +51,40 @@ struct operation {
 };
 
 enum member {
-    OP, PARTICIPANTS, THRESHOLD, DOMAINS, EPOCH, DOMAIN_ID, ATTEMPT, PUBLIC_KEY, TLS_KEY, ACCOUNT, ACCOUNT_KEY,
-    VALID, EXPIRES, HASH, STATE, PER_DOMAIN, MEMBERS
+    OP,
+    PARTICIPANTS,
+    THRESHOLD,
+    DOMAINS,
+    EPOCH,
+    DOMAIN_ID,
+    ATTEMPT,
+    PUBLIC_KEY,
+    TLS_KEY,
+    ACCOUNT,
+    ACCOUNT_KEY,
+    VALID,
+    EXPIRES,
+    HASH,
+    STATE,
+    PER_DOMAIN,
+    MEMBERS
 };
 static const char *const members[MEMBERS] = {
-    "op", "participants", "threshold", "domains", "epoch_id", "domain_id", "attempt", "public_key",
-    "tls_public_key", "account_id", "account_public_key", "valid", "expires", "hash", "state",
+    "op",
+    "participants",
+    "threshold",
+    "domains",
+    "epoch_id",
+    "domain_id",
+    "attempt",
+    "public_key",
+    "tls_public_key",
+    "account_id",
+    "account_public_key",
+    "valid",
+    "expires",
+    "hash",
+    "state",
     "per_domain_thresholds",
 };
 
@@ -73,7 +101,7 @@ static bool has(const struct operation *op, enum member m)
 }
 
 __attribute__((format(printf, 3, 4))) static enum mig_err refuse(struct drive *d, enum mig_err err,
-                                                                  const char *format, ...)
+                                                                 const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
@@ -86,7 +114,8 @@ __attribute__((format(printf, 3, 4))) static enum mig_err refuse(struct drive *d
 
 static void read_seat(struct mig_serde *s, struct seat *seat)
 {
-    static const char *const names[] = {"account_id", "id", "url", "tls_public_key", "account_public_key"};
+    static const char *const names[] = {"account_id", "id", "url", "tls_public_key",
+                                        "account_public_key"};
     struct mig_serde_object o;
     int field;
     mig_serde_enter(s, &o, "a participant", names, 5, 1);
@@ -115,7 +144,8 @@ static void read_seats(struct mig_serde *s, struct operation *op)
     struct mig_serde_list l;
     mig_serde_enter_list(s, &l, "a list of participants");
     while (mig_serde_item(s, &l)) {
-        struct seat *list = l.count <= MIG_COUNCIL_MAX ? realloc(op->seats, l.count * sizeof *list) : NULL;
+        struct seat *list =
+            l.count <= MIG_COUNCIL_MAX ? realloc(op->seats, l.count * sizeof *list) : NULL;
         if (list == NULL) {
             mig_serde_fail(s, "too many participants, or out of memory");
             break;
@@ -138,7 +168,8 @@ static int choose(struct mig_serde *s, const char *what, const char *const *name
 
 static void read_new_domain(struct mig_serde *s, struct new_domain *d)
 {
-    static const char *const names[] = {"protocol", "reconstruction_threshold", "purpose", "public_key", "attempt"};
+    static const char *const names[] = {"protocol", "reconstruction_threshold", "purpose",
+                                        "public_key", "attempt"};
     struct mig_serde_object o;
     int field;
     mig_serde_enter(s, &o, "a domain", names, 5, 1);
@@ -157,7 +188,8 @@ static void read_new_domain(struct mig_serde *s, struct new_domain *d)
     d->has_threshold = (o.seen & 2) != 0;
     d->has_key = (o.seen & 8) != 0;
     if ((o.seen & 4) == 0)
-        d->domain.purpose = d->domain.scheme == MIG_CONFIDENTIAL ? MIG_PURPOSE_CKD : MIG_PURPOSE_SIGN;
+        d->domain.purpose =
+            d->domain.scheme == MIG_CONFIDENTIAL ? MIG_PURPOSE_CKD : MIG_PURPOSE_SIGN;
     if (!s->failed && d->has_key && d->key.curve != mig_scheme_curve(d->domain.scheme))
         mig_serde_fail(s, "the public key's curve is not the protocol's");
     mig_serde_leave(s, &o);
@@ -168,7 +200,8 @@ static void read_new_domains(struct mig_serde *s, struct operation *op)
     struct mig_serde_list l;
     mig_serde_enter_list(s, &l, "a list of domains");
     while (mig_serde_item(s, &l)) {
-        struct new_domain *list = l.count <= MIG_DOMAINS_MAX ? realloc(op->domains, l.count * sizeof *list) : NULL;
+        struct new_domain *list =
+            l.count <= MIG_DOMAINS_MAX ? realloc(op->domains, l.count * sizeof *list) : NULL;
         if (list == NULL) {
             mig_serde_fail(s, "too many domains, or out of memory");
             break;
@@ -272,15 +305,16 @@ static void leave_running(struct mig_contract *c)
 }
 
 /* The participant of the account, before and among the operation's. */
-static enum mig_err seat_to_participant(struct drive *d, const struct seat *seat, const struct mig_council *old,
-                                        struct mig_council *council)
+static enum mig_err seat_to_participant(struct drive *d, const struct seat *seat,
+                                        const struct mig_council *old, struct mig_council *council)
 {
     const struct mig_participant *before = mig_council_find(old, seat->who.account);
     struct mig_participant p = seat->who;
     if (mig_council_find(council, p.account) != NULL)
         return refuse(d, MIG_ERR_MALFORMED, "participant %s occurs twice", p.account);
     if (!seat->has_info && before == NULL)
-        return refuse(d, MIG_ERR_MALFORMED, "new participant %s needs url and tls_public_key", p.account);
+        return refuse(d, MIG_ERR_MALFORMED, "new participant %s needs url and tls_public_key",
+                      p.account);
     if (!seat->has_info) {
         memcpy(p.url, before->url, sizeof p.url);
         memcpy(p.tls_key, before->tls_key, MIG_KEY_LEN);
@@ -295,7 +329,8 @@ static enum mig_err seat_to_participant(struct drive *d, const struct seat *seat
     return mig_council_add(council, &p);
 }
 
-static enum mig_err attest(struct mig_contract *c, const struct mig_participant *p, const struct seat *seat)
+static enum mig_err attest(struct mig_contract *c, const struct mig_participant *p,
+                           const struct seat *seat)
 {
     struct mig_attestation *a = mig_attestation_get(c, p->tls_key);
     if (a == NULL)
@@ -310,7 +345,8 @@ static enum mig_err attest(struct mig_contract *c, const struct mig_participant 
 }
 
 /* The operation's participants and threshold over `old`; members not given stay. */
-static enum mig_err propose(struct drive *d, const struct mig_council *old, struct mig_council *council)
+static enum mig_err propose(struct drive *d, const struct mig_council *old,
+                            struct mig_council *council)
 {
     enum mig_err err = MIG_OK;
     *council = (struct mig_council){.threshold = old->threshold, .next_id = old->next_id};
@@ -324,7 +360,8 @@ static enum mig_err propose(struct drive *d, const struct mig_council *old, stru
     if (has(d->op, THRESHOLD))
         council->threshold = d->op->threshold;
     if (err == MIG_OK && (council->threshold < 1 || council->threshold > council->count))
-        err = refuse(d, MIG_ERR_MALFORMED, "the threshold does not fit %zu participants", council->count);
+        err = refuse(d, MIG_ERR_MALFORMED, "the threshold does not fit %zu participants",
+                     council->count);
     if (err != MIG_OK)
         mig_council_clear(council);
     return err;
@@ -358,8 +395,9 @@ static enum mig_err start_resharing(struct drive *d)
     if (err != MIG_OK)
         return err;
     uint64_t epoch = p->phase == MIG_PHASE_RESHARING ? p->event.epoch
-                     : p->has_cancelled_epoch && p->cancelled_epoch > p->keyset.epoch ? p->cancelled_epoch
-                                                                                    : p->keyset.epoch;
+                     : p->has_cancelled_epoch && p->cancelled_epoch > p->keyset.epoch
+                         ? p->cancelled_epoch
+                         : p->keyset.epoch;
     clear_fresh(p);
     mig_key_event_clear(&p->event);
     free(p->thresholds);
@@ -414,8 +452,9 @@ static void invent_key(const struct mig_key_event *event, struct mig_domain_key 
     key->key_len = lengths[key->curve];
     for (uint16_t at = 0; at < key->key_len; at = (uint16_t)(at + MIG_DIGEST_LEN)) {
         char label[96];
-        int n = snprintf(label, sizeof label, "devnet key %llu/%llu/%llu/%u", (unsigned long long)event->epoch,
-                         (unsigned long long)event->domain.id, (unsigned long long)key->attempt, at);
+        int n = snprintf(label, sizeof label, "devnet key %llu/%llu/%llu/%u",
+                         (unsigned long long)event->epoch, (unsigned long long)event->domain.id,
+                         (unsigned long long)key->attempt, at);
         mig_sha256(label, (size_t)n, key->key + at);
     }
 }
@@ -423,7 +462,7 @@ static void invent_key(const struct mig_key_event *event, struct mig_domain_key 
 static enum mig_err event_key(struct drive *d, struct mig_domain_key *key)
 {
     const struct mig_contract_protocol *p = &d->c->protocol;
-    uint64_t attempt = has(d->op, ATTEMPT)    ? d->op->attempt
+    uint64_t attempt = has(d->op, ATTEMPT)     ? d->op->attempt
                        : p->event.has_instance ? p->event.attempt
                                                : p->event.next_attempt;
     *key = (struct mig_domain_key){0};
@@ -768,8 +807,8 @@ static enum mig_err apply(struct drive *d)
     return refuse(d, MIG_ERR_NOT_FOUND, "unknown op");
 }
 
-enum mig_err mig_contract_drive(struct mig_contract *c, const char *text, size_t len, uint64_t height,
-                                char why[MIG_CONTRACT_WHY_MAX])
+enum mig_err mig_contract_drive(struct mig_contract *c, const char *text, size_t len,
+                                uint64_t height, char why[MIG_CONTRACT_WHY_MAX])
 {
     struct mig_serde s;
     struct operation op = {0};

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void optional_key(struct mig_print *t, const char *name, bool has, const uint8_t key[MIG_KEY_LEN], bool x25519)
+static void optional_key(struct mig_print *t, const char *name, bool has,
+                         const uint8_t key[MIG_KEY_LEN], bool x25519)
 {
     mig_print_printf(t, ",\"%s\":", name);
     if (!has)
@@ -44,7 +45,8 @@ static void attestation(struct mig_print *t, const struct mig_attestation *a)
     mig_print_put(t, ",\"tls_public_key\":");
     mig_form_key(t, a->tls_key);
     optional_key(t, "account_public_key", a->has_account_key, a->account_key, false);
-    mig_print_printf(t, ",\"valid\":%s,\"expires\":%" PRIu64 "}", a->valid ? "true" : "false", a->expires);
+    mig_print_printf(t, ",\"valid\":%s,\"expires\":%" PRIu64 "}", a->valid ? "true" : "false",
+                     a->expires);
 }
 
 static void hashes(struct mig_print *t, const struct mig_allowed_hash *list, size_t count)
@@ -114,8 +116,8 @@ static bool present(struct mig_serde *s)
 
 static void read_migration(struct mig_serde *s, struct mig_migration *m)
 {
-    static const char *const names[] = {"account_id", "service", "node_ephemeral", "service_ephemeral",
-                                        "destination"};
+    static const char *const names[] = {"account_id", "service", "node_ephemeral",
+                                        "service_ephemeral", "destination"};
     struct mig_serde_object o;
     int field;
     mig_serde_enter(s, &o, "a migration record", names, 5, 31);
@@ -154,7 +156,8 @@ static void read_migrations(struct mig_serde *s, struct mig_contract *c)
 
 static void read_attestation(struct mig_serde *s, struct mig_attestation *a)
 {
-    static const char *const names[] = {"account_id", "tls_public_key", "account_public_key", "valid", "expires"};
+    static const char *const names[] = {"account_id", "tls_public_key", "account_public_key",
+                                        "valid", "expires"};
     struct mig_serde_object o;
     int field;
     mig_serde_enter(s, &o, "an attestation", names, 5, 31);
@@ -224,8 +227,8 @@ static void read_version(struct mig_serde *s, enum mig_contract_version *version
 
 static void read_contract(struct mig_serde *s, struct mig_contract *c)
 {
-    static const char *const names[] = {"account_id",   "version", "initialised", "protocol", "migrations",
-                                        "attestations", "images",  "launchers"};
+    static const char *const names[] = {"account_id", "version",      "initialised", "protocol",
+                                        "migrations", "attestations", "images",      "launchers"};
     struct mig_serde_object o;
     int field;
     mig_serde_enter(s, &o, "a contract", names, 8, 255);

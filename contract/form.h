@@ -8,8 +8,8 @@
 #include "contract/serde.h"
 #include "contract/state.h"
 
-void mig_form_key(struct mig_print *t, const uint8_t key[MIG_KEY_LEN]);              /* "ed25519:…" quoted */
-void mig_form_x25519(struct mig_print *t, const uint8_t key[MIG_KEY_LEN]);           /* "x25519:…" quoted */
+void mig_form_key(struct mig_print *t, const uint8_t key[MIG_KEY_LEN]); /* "ed25519:…" quoted */
+void mig_form_x25519(struct mig_print *t, const uint8_t key[MIG_KEY_LEN]); /* "x25519:…" quoted */
 void mig_form_info(struct mig_print *t, const char *url, const uint8_t tls_key[MIG_KEY_LEN]);
 void mig_form_keyset(struct mig_print *t, const struct mig_keyset *keyset);
 void mig_form_protocol(struct mig_print *t, const struct mig_contract_protocol *protocol);

@@ -13,12 +13,13 @@ struct mig_frame {
     const struct mig_contract_call *call;
     struct mig_contract_outcome *out;
     struct mig_serde args;
-    bool over;  /* a result or a panic is set; nothing may follow */
+    bool over; /* a result or a panic is set; nothing may follow */
     bool nomem;
 };
 
 /* Each ends the call; the first one counts. */
-__attribute__((format(printf, 2, 3))) void mig_frame_panic(struct mig_frame *f, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void mig_frame_panic(struct mig_frame *f, const char *format,
+                                                           ...);
 void mig_frame_panic_text(struct mig_frame *f, struct mig_print *text);
 void mig_frame_return(struct mig_frame *f, struct mig_print *json);
 void mig_frame_return_null(struct mig_frame *f);
@@ -28,7 +29,7 @@ void mig_frame_nomem(struct mig_frame *f);
 void mig_frame_log(struct mig_frame *f, struct mig_print *line);
 
 /* False, and the call is over, when the check fails. */
-bool mig_frame_args_end(struct mig_frame *f); /* arguments read completely and well-formed */
+bool mig_frame_args_end(struct mig_frame *f);  /* arguments read completely and well-formed */
 bool mig_frame_is_signer(struct mig_frame *f); /* the caller itself signed */
 bool mig_frame_is_running(struct mig_frame *f);
 bool mig_frame_is_participant(struct mig_frame *f);

@@ -123,7 +123,8 @@ static void list(struct mig_print *t, const uint8_t *bytes, size_t len, const ch
     mig_print_put(t, "[");
     for (size_t i = 0; i < len; i++) {
         /* By hand: a view's answer is hundreds of thousands of these. */
-        char digits[3] = {(char)('0' + bytes[i] / 100), (char)('0' + bytes[i] / 10 % 10), (char)('0' + bytes[i] % 10)};
+        char digits[3] = {(char)('0' + bytes[i] / 100), (char)('0' + bytes[i] / 10 % 10),
+                          (char)('0' + bytes[i] % 10)};
         size_t skip = bytes[i] >= 100 ? 0 : bytes[i] >= 10 ? 1 : 2;
         if (i > 0)
             mig_print_put(t, separator);

@@ -10,7 +10,7 @@
 
 enum {
     MIG_PRINT_MAX = 4 * 1024 * 1024, /* the longest value a NEAR contract may return */
-    MIG_AMOUNT_MAX = 40,            /* digits of a u128, with the NUL */
+    MIG_AMOUNT_MAX = 40,             /* digits of a u128, with the NUL */
 };
 
 struct mig_print {
@@ -23,7 +23,8 @@ struct mig_print {
 void mig_print_clear(struct mig_print *t);
 void mig_print_add(struct mig_print *t, const char *s, size_t len);
 void mig_print_put(struct mig_print *t, const char *s);
-__attribute__((format(printf, 2, 3))) void mig_print_printf(struct mig_print *t, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void mig_print_printf(struct mig_print *t, const char *format,
+                                                            ...);
 /* Hands the string over ("" when empty) and clears; NULL when it failed. */
 char *mig_print_take(struct mig_print *t);
 

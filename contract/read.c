@@ -37,8 +37,8 @@ void mig_read_x25519(struct mig_serde *s, uint8_t key[MIG_KEY_LEN])
         return;
     if (strncmp(text, prefix, sizeof prefix - 1) != 0)
         mig_serde_fail(s, "wrong prefix");
-    else if (mig_base58_decode(text + sizeof prefix - 1, strlen(text) - (sizeof prefix - 1), bytes, sizeof bytes,
-                               &len) != MIG_OK ||
+    else if (mig_base58_decode(text + sizeof prefix - 1, strlen(text) - (sizeof prefix - 1), bytes,
+                               sizeof bytes, &len) != MIG_OK ||
              len != MIG_KEY_LEN)
         mig_serde_fail(s, "invalid key length");
     else
@@ -77,7 +77,8 @@ static void group_key_text(struct mig_serde *s, struct mig_domain_key *key)
 {
     char *text = mig_serde_string(s, "a string");
     if (text != NULL && mig_group_key_parse(text, strlen(text), key) != MIG_OK)
-        mig_serde_fail(s, strchr(text, ':') == NULL ? "missing ':' separator" : "invalid key length");
+        mig_serde_fail(s,
+                       strchr(text, ':') == NULL ? "missing ':' separator" : "invalid key length");
     free(text);
 }
 
@@ -107,7 +108,8 @@ static void group_key_object(struct mig_serde *s, int variant, struct mig_domain
     static const char *const secp[] = {"near_public_key"};
     static const char *const ed[] = {"near_public_key_compressed", "edwards_point"};
     static const char *const bls[] = {"public_key"};
-    static const enum mig_curve curves[] = {MIG_CURVE_SECP256K1, MIG_CURVE_ED25519, MIG_CURVE_BLS12381G2};
+    static const enum mig_curve curves[] = {MIG_CURVE_SECP256K1, MIG_CURVE_ED25519,
+                                            MIG_CURVE_BLS12381G2};
     static const char *const whats[] = {"struct variant PublicKeyExtended::Secp256k1",
                                         "struct variant PublicKeyExtended::Ed25519",
                                         "struct variant PublicKeyExtended::Bls12381"};
@@ -254,7 +256,8 @@ void mig_read_council(struct mig_serde *s, struct mig_council *council)
 
 /* Domains */
 
-static int unit_variant(struct mig_serde *s, const char *what, const char *const *names, unsigned count)
+static int unit_variant(struct mig_serde *s, const char *what, const char *const *names,
+                        unsigned count)
 {
     bool unit;
     int variant = mig_serde_variant(s, what, names, count, &unit);
@@ -279,7 +282,8 @@ void mig_read_domain(struct mig_serde *s, struct mig_contract_domain *domain)
         else if (field == 2)
             domain->threshold = mig_serde_u64(s);
         else
-            domain->purpose = (enum mig_purpose)unit_variant(s, "enum DomainPurpose", mig_purpose_names, 3);
+            domain->purpose =
+                (enum mig_purpose)unit_variant(s, "enum DomainPurpose", mig_purpose_names, 3);
     }
     mig_serde_leave(s, &o);
 }
@@ -337,7 +341,8 @@ static void completed(struct mig_serde *s, struct mig_key_event *event)
 
 static void instance(struct mig_serde *s, struct mig_key_event *event)
 {
-    static const char *const names[] = {"attempt_id", "started_in", "expires_on", "completed", "public_key"};
+    static const char *const names[] = {"attempt_id", "started_in", "expires_on", "completed",
+                                        "public_key"};
     struct mig_serde_object o;
     int field;
     if (mig_serde_null(s))
@@ -363,7 +368,8 @@ static void instance(struct mig_serde *s, struct mig_key_event *event)
 
 static void key_event(struct mig_serde *s, struct mig_key_event *event)
 {
-    static const char *const names[] = {"epoch_id", "domain", "parameters", "instance", "next_attempt_id"};
+    static const char *const names[] = {"epoch_id", "domain", "parameters", "instance",
+                                        "next_attempt_id"};
     struct mig_serde_object o;
     int field;
     mig_serde_enter(s, &o, "struct KeyEvent", names, 5, 1 | 2 | 4 | 16);
@@ -440,7 +446,8 @@ void mig_read_thresholds(struct mig_serde *s, struct mig_contract_protocol *p)
             mig_serde_fail(s, "not a domain id");
             break;
         }
-        struct mig_domain_threshold *list = realloc(p->thresholds, (p->threshold_count + 1) * sizeof *list);
+        struct mig_domain_threshold *list =
+            realloc(p->thresholds, (p->threshold_count + 1) * sizeof *list);
         keep(s, list == NULL ? MIG_ERR_NOMEM : MIG_OK);
         if (list == NULL)
             break;

@@ -24,7 +24,8 @@ static void place(struct mig_serde *s, size_t index)
         column = newline ? 0 : column + 1;
     }
     size_t used = strlen(s->error);
-    (void)snprintf(s->error + used, sizeof s->error - used, " at line %zu column %zu", line, column);
+    (void)snprintf(s->error + used, sizeof s->error - used, " at line %zu column %zu", line,
+                   column);
     s->placed = true;
 }
 
@@ -328,13 +329,15 @@ static void wrong_type(struct mig_serde *s, const char *what)
     } else if (c == '-' || (c >= '0' && c <= '9')) {
         enum number kind = number(s, &v);
         if (kind == NUMBER_U64)
-            mig_serde_fail(s, "invalid type: integer `%llu`, expected %s", (unsigned long long)v, what);
+            mig_serde_fail(s, "invalid type: integer `%llu`, expected %s", (unsigned long long)v,
+                           what);
         else if (kind != NUMBER_NONE)
             mig_serde_fail(s, "invalid type: %s, expected %s",
                            kind == NUMBER_FLOAT ? "floating point" : "integer", what);
     } else if (c == 't' || c == 'f') {
         if (ident(s, c == 't' ? "true" : "false"))
-            mig_serde_fail(s, "invalid type: boolean `%s`, expected %s", c == 't' ? "true" : "false", what);
+            mig_serde_fail(s, "invalid type: boolean `%s`, expected %s",
+                           c == 't' ? "true" : "false", what);
     } else if (c == 'n') {
         if (ident(s, "null"))
             mig_serde_fail(s, "invalid type: null, expected %s", what);
@@ -361,7 +364,8 @@ static bool deeper(struct mig_serde *s)
 void mig_serde_enter(struct mig_serde *s, struct mig_serde_object *o, const char *what,
                      const char *const *names, unsigned count, uint32_t required)
 {
-    *o = (struct mig_serde_object){.names = names, .count = count, .required = required, .first = true};
+    *o = (struct mig_serde_object){
+        .names = names, .count = count, .required = required, .first = true};
     if (s->failed)
         return;
     if (mig_serde_peek(s) != '{') {
@@ -397,7 +401,9 @@ static bool next_member(struct mig_serde *s, struct mig_serde_object *o)
     o->first = false;
     if (c == '"')
         return true;
-    syntax_peek(s, at_end(s) ? "EOF while parsing a value" : c == '}' ? "trailing comma" : "key must be a string");
+    syntax_peek(s, at_end(s)  ? "EOF while parsing a value"
+                   : c == '}' ? "trailing comma"
+                              : "key must be a string");
     return false;
 }
 
@@ -571,9 +577,11 @@ static uint64_t unsigned_value(struct mig_serde *s, uint64_t max, const char *wh
     if (kind == NUMBER_U64 && v <= max)
         return v;
     if (kind == NUMBER_U64)
-        mig_serde_fail(s, "invalid value: integer `%llu`, expected %s", (unsigned long long)v, what);
+        mig_serde_fail(s, "invalid value: integer `%llu`, expected %s", (unsigned long long)v,
+                       what);
     else if (kind == NUMBER_NEGATIVE)
-        mig_serde_fail(s, "invalid value: integer `-%llu`, expected %s", (unsigned long long)v, what);
+        mig_serde_fail(s, "invalid value: integer `-%llu`, expected %s", (unsigned long long)v,
+                       what);
     else if (kind == NUMBER_FLOAT)
         mig_serde_fail(s, "invalid type: floating point, expected %s", what);
     place_here(s);
@@ -649,7 +657,8 @@ static bool skip_closing(struct mig_serde *s, const char *open, unsigned *depth)
             continue;
         }
         if (c != ',') {
-            syntax_peek(s, at_end(s)  ? object ? "EOF while parsing an object" : "EOF while parsing a list"
+            syntax_peek(s, at_end(s)
+                               ? object ? "EOF while parsing an object" : "EOF while parsing a list"
                            : object ? "expected `,` or `}`"
                                     : "expected `,` or `]`");
             return true;
@@ -692,7 +701,8 @@ void mig_serde_skip(struct mig_serde *s)
 
 /* Enums */
 
-static int variant_index(struct mig_serde *s, const char *name, const char *const *names, unsigned count)
+static int variant_index(struct mig_serde *s, const char *name, const char *const *names,
+                         unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
         if (strcmp(names[i], name) == 0)
@@ -700,7 +710,8 @@ static int variant_index(struct mig_serde *s, const char *name, const char *cons
     struct mig_print list = {0};
     for (unsigned i = 0; i < count; i++)
         mig_print_printf(&list, "%s`%s`", i == 0 ? "" : ", ", names[i]);
-    mig_serde_fail(s, "unknown variant `%.40s`, expected one of %s", name, list.s != NULL ? list.s : "");
+    mig_serde_fail(s, "unknown variant `%.40s`, expected one of %s", name,
+                   list.s != NULL ? list.s : "");
     mig_print_clear(&list);
     return -1;
 }
@@ -764,9 +775,11 @@ void mig_serde_ed25519(struct mig_serde *s, uint8_t key[MIG_KEY_LEN])
         mig_serde_fail(s, "missing ':' separator");
     else if (colon_at - text != 7 || memcmp(text, "ed25519", 7) != 0)
         mig_serde_fail(s, "wrong prefix");
-    else if (mig_base58_decode(colon_at + 1, strlen(colon_at + 1), bytes, sizeof bytes, &len) != MIG_OK &&
+    else if (mig_base58_decode(colon_at + 1, strlen(colon_at + 1), bytes, sizeof bytes, &len) !=
+                 MIG_OK &&
              strlen(colon_at + 1) > 0)
-        mig_serde_fail(s, strlen(colon_at + 1) > MIG_BASE58_INPUT_MAX ? "invalid key length" : "invalid bs58 encoding");
+        mig_serde_fail(s, strlen(colon_at + 1) > MIG_BASE58_INPUT_MAX ? "invalid key length"
+                                                                      : "invalid bs58 encoding");
     else if (len != MIG_KEY_LEN)
         mig_serde_fail(s, "invalid key length");
     else

@@ -47,7 +47,8 @@ void mig_serde_init(struct mig_serde *s, const char *text, size_t len);
 /* Nothing but white space may follow. */
 void mig_serde_end(struct mig_serde *s);
 /* Fails with a sentence that gets the position of the enclosing value's end. */
-__attribute__((format(printf, 2, 3))) void mig_serde_fail(struct mig_serde *s, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void mig_serde_fail(struct mig_serde *s, const char *format,
+                                                          ...);
 
 /* `what` names the type in a complaint ("struct BackupServiceInfo"). At most 32 names. */
 void mig_serde_enter(struct mig_serde *s, struct mig_serde_object *o, const char *what,

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const mig_scheme_names[4] = {"CaitSith", "Frost", "ConfidentialKeyDerivation", "DamgardEtAl"};
+const char *const mig_scheme_names[4] = {"CaitSith", "Frost", "ConfidentialKeyDerivation",
+                                         "DamgardEtAl"};
 const char *const mig_purpose_names[3] = {"Sign", "ForeignTx", "CKD"};
 
 enum mig_curve mig_scheme_curve(enum mig_scheme scheme)
@@ -127,7 +128,8 @@ enum mig_err mig_registry_copy(const struct mig_registry *from, struct mig_regis
     return MIG_OK;
 }
 
-const struct mig_contract_domain *mig_registry_find(const struct mig_registry *registry, uint64_t id)
+const struct mig_contract_domain *mig_registry_find(const struct mig_registry *registry,
+                                                    uint64_t id)
 {
     for (size_t i = 0; i < registry->count; i++)
         if (registry->list[i].id == id)
@@ -135,7 +137,8 @@ const struct mig_contract_domain *mig_registry_find(const struct mig_registry *r
     return NULL;
 }
 
-enum mig_err mig_registry_add(struct mig_registry *registry, const struct mig_contract_domain *domain)
+enum mig_err mig_registry_add(struct mig_registry *registry,
+                              const struct mig_contract_domain *domain)
 {
     void *list = registry->list;
     struct mig_contract_domain *at =
@@ -209,7 +212,8 @@ static enum mig_err key_event_copy(const struct mig_key_event *from, struct mig_
     *to = (struct mig_key_event){0};
     enum mig_err err = mig_council_copy(&from->council, &council);
     if (err == MIG_OK)
-        err = duplicate(from->completed, from->completed_count, sizeof *from->completed, &completed);
+        err =
+            duplicate(from->completed, from->completed_count, sizeof *from->completed, &completed);
     if (err != MIG_OK) {
         mig_council_clear(&council);
         return err;
@@ -231,7 +235,8 @@ void mig_protocol_clear(struct mig_contract_protocol *protocol)
     *protocol = (struct mig_contract_protocol){0};
 }
 
-enum mig_err mig_protocol_copy(const struct mig_contract_protocol *from, struct mig_contract_protocol *to)
+enum mig_err mig_protocol_copy(const struct mig_contract_protocol *from,
+                               struct mig_contract_protocol *to)
 {
     void *thresholds = NULL;
     *to = (struct mig_contract_protocol){
@@ -249,7 +254,8 @@ enum mig_err mig_protocol_copy(const struct mig_contract_protocol *from, struct 
     if (err == MIG_OK)
         err = key_event_copy(&from->event, &to->event);
     if (err == MIG_OK)
-        err = duplicate(from->thresholds, from->threshold_count, sizeof *from->thresholds, &thresholds);
+        err = duplicate(from->thresholds, from->threshold_count, sizeof *from->thresholds,
+                        &thresholds);
     if (err != MIG_OK) {
         mig_protocol_clear(to);
         return err;
@@ -293,7 +299,8 @@ void mig_migration_sweep(struct mig_contract *c)
 {
     for (size_t i = c->migration_count; i-- > 0;) {
         const struct mig_migration *m = &c->migrations[i];
-        if (!m->has_service && !m->has_destination && !m->has_node_ephemeral && !m->has_service_ephemeral)
+        if (!m->has_service && !m->has_destination && !m->has_node_ephemeral &&
+            !m->has_service_ephemeral)
             take_out(c->migrations, &c->migration_count, sizeof *m, i);
     }
 }
@@ -303,25 +310,30 @@ void mig_migration_sweep(struct mig_contract *c)
 static size_t attestation_place(const struct mig_contract *c, const uint8_t tls_key[MIG_KEY_LEN])
 {
     size_t at = 0;
-    while (at < c->attestation_count && memcmp(c->attestations[at].tls_key, tls_key, MIG_KEY_LEN) < 0)
+    while (at < c->attestation_count &&
+           memcmp(c->attestations[at].tls_key, tls_key, MIG_KEY_LEN) < 0)
         at++;
     return at;
 }
 
-struct mig_attestation *mig_attestation_find(const struct mig_contract *c, const uint8_t tls_key[MIG_KEY_LEN])
+struct mig_attestation *mig_attestation_find(const struct mig_contract *c,
+                                             const uint8_t tls_key[MIG_KEY_LEN])
 {
     size_t at = attestation_place(c, tls_key);
-    bool found = at < c->attestation_count && memcmp(c->attestations[at].tls_key, tls_key, MIG_KEY_LEN) == 0;
+    bool found =
+        at < c->attestation_count && memcmp(c->attestations[at].tls_key, tls_key, MIG_KEY_LEN) == 0;
     return found ? &c->attestations[at] : NULL;
 }
 
-struct mig_attestation *mig_attestation_get(struct mig_contract *c, const uint8_t tls_key[MIG_KEY_LEN])
+struct mig_attestation *mig_attestation_get(struct mig_contract *c,
+                                            const uint8_t tls_key[MIG_KEY_LEN])
 {
     struct mig_attestation *a = mig_attestation_find(c, tls_key);
     if (a != NULL)
         return a;
     void *list = c->attestations;
-    a = insert(&list, &c->attestation_count, sizeof *a, attestation_place(c, tls_key), MIG_RECORDS_MAX);
+    a = insert(&list, &c->attestation_count, sizeof *a, attestation_place(c, tls_key),
+               MIG_RECORDS_MAX);
     c->attestations = list;
     if (a != NULL)
         memcpy(a->tls_key, tls_key, MIG_KEY_LEN);
@@ -377,9 +389,11 @@ enum mig_err mig_contract_new(const char *account, enum mig_contract_version ver
 static enum mig_err copy_lists(const struct mig_contract *from, struct mig_contract *to)
 {
     void *lists[4] = {0};
-    enum mig_err err = duplicate(from->migrations, from->migration_count, sizeof *from->migrations, &lists[0]);
+    enum mig_err err =
+        duplicate(from->migrations, from->migration_count, sizeof *from->migrations, &lists[0]);
     if (err == MIG_OK)
-        err = duplicate(from->attestations, from->attestation_count, sizeof *from->attestations, &lists[1]);
+        err = duplicate(from->attestations, from->attestation_count, sizeof *from->attestations,
+                        &lists[1]);
     if (err == MIG_OK)
         err = duplicate(from->images, from->image_count, sizeof *from->images, &lists[2]);
     if (err == MIG_OK)

@@ -120,7 +120,7 @@ struct mig_allowed_hash {
 
 struct mig_contract {
     enum mig_contract_version version;
-    bool initialised; /* false: only init answers */
+    bool initialised;                  /* false: only init answers */
     char account[MIG_ACCOUNT_MAX + 1]; /* the contract's own */
     struct mig_contract_protocol protocol;
     size_t migration_count;
@@ -138,7 +138,8 @@ void mig_account_set(char to[MIG_ACCOUNT_MAX + 1], const char *account);
 
 /* Deep copies over `*to`, which must hold nothing. MIG_ERR_NOMEM leaves it empty. */
 enum mig_err mig_council_copy(const struct mig_council *from, struct mig_council *to) MIG_MUST_USE;
-enum mig_err mig_registry_copy(const struct mig_registry *from, struct mig_registry *to) MIG_MUST_USE;
+enum mig_err mig_registry_copy(const struct mig_registry *from,
+                               struct mig_registry *to) MIG_MUST_USE;
 enum mig_err mig_protocol_copy(const struct mig_contract_protocol *from,
                                struct mig_contract_protocol *to) MIG_MUST_USE;
 void mig_council_clear(struct mig_council *council);
@@ -148,11 +149,15 @@ void mig_protocol_clear(struct mig_contract_protocol *protocol);
 void mig_contract_clear(struct mig_contract *c);
 
 struct mig_participant *mig_council_find(const struct mig_council *council, const char *account);
-const struct mig_contract_domain *mig_registry_find(const struct mig_registry *registry, uint64_t id);
+const struct mig_contract_domain *mig_registry_find(const struct mig_registry *registry,
+                                                    uint64_t id);
 /* Adds one element at the end; the array may move. */
-enum mig_err mig_registry_add(struct mig_registry *registry, const struct mig_contract_domain *domain) MIG_MUST_USE;
-enum mig_err mig_council_add(struct mig_council *council, const struct mig_participant *one) MIG_MUST_USE;
-enum mig_err mig_contract_keyset_add(struct mig_keyset *keyset, const struct mig_domain_key *key) MIG_MUST_USE;
+enum mig_err mig_registry_add(struct mig_registry *registry,
+                              const struct mig_contract_domain *domain) MIG_MUST_USE;
+enum mig_err mig_council_add(struct mig_council *council,
+                             const struct mig_participant *one) MIG_MUST_USE;
+enum mig_err mig_contract_keyset_add(struct mig_keyset *keyset,
+                                     const struct mig_domain_key *key) MIG_MUST_USE;
 /* Structural and ordered, as the contract compares. */
 bool mig_contract_keyset_is_same(const struct mig_keyset *a, const struct mig_keyset *b);
 
@@ -161,8 +166,10 @@ struct mig_migration *mig_migration_find(const struct mig_contract *c, const cha
 struct mig_migration *mig_migration_get(struct mig_contract *c, const char *account);
 /* Removes records that say nothing. */
 void mig_migration_sweep(struct mig_contract *c);
-struct mig_attestation *mig_attestation_find(const struct mig_contract *c, const uint8_t tls_key[MIG_KEY_LEN]);
-struct mig_attestation *mig_attestation_get(struct mig_contract *c, const uint8_t tls_key[MIG_KEY_LEN]);
+struct mig_attestation *mig_attestation_find(const struct mig_contract *c,
+                                             const uint8_t tls_key[MIG_KEY_LEN]);
+struct mig_attestation *mig_attestation_get(struct mig_contract *c,
+                                            const uint8_t tls_key[MIG_KEY_LEN]);
 void mig_attestation_remove(struct mig_contract *c, const uint8_t tls_key[MIG_KEY_LEN]);
 enum mig_err mig_allowed_hash_add(struct mig_allowed_hash **list, size_t *count,
                                   const struct mig_allowed_hash *one) MIG_MUST_USE;

@@ -165,12 +165,15 @@ void mig_method_get_attestation(struct mig_frame *f)
         return;
     const struct mig_attestation *a = mig_attestation_find(f->c, key);
     bool valid = a != NULL && mig_attestation_is_valid(a, f->call->time_ns);
-    mig_print_put(&t, a == NULL ? "null" : valid ? "{\"Mock\":\"Valid\"}" : "{\"Mock\":\"Invalid\"}");
+    mig_print_put(&t, a == NULL ? "null"
+                      : valid   ? "{\"Mock\":\"Valid\"}"
+                                : "{\"Mock\":\"Invalid\"}");
     mig_frame_return(f, &t);
 }
 
 /* Bare strings before 3.14, objects since. */
-static void hash_list(struct mig_frame *f, const struct mig_allowed_hash *list, size_t count, bool objects)
+static void hash_list(struct mig_frame *f, const struct mig_allowed_hash *list, size_t count,
+                      bool objects)
 {
     struct mig_print t = {0};
     mig_print_put(&t, "[");

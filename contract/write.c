@@ -70,7 +70,8 @@ static void key_list(struct mig_print *t, const struct mig_keyset *keyset)
     mig_print_put(t, "[");
     for (size_t i = 0; i < keyset->count; i++) {
         const struct mig_domain_key *key = &keyset->domains[i];
-        mig_print_printf(t, "%s{\"domain_id\":%" PRIu64 ",\"key\":", i == 0 ? "" : ",", key->domain);
+        mig_print_printf(t, "%s{\"domain_id\":%" PRIu64 ",\"key\":", i == 0 ? "" : ",",
+                         key->domain);
         group_key(t, key);
         mig_print_printf(t, ",\"attempt\":%" PRIu64 "}", key->attempt);
     }
@@ -89,7 +90,8 @@ static void domain(struct mig_print *t, const struct mig_contract_domain *d)
     mig_print_printf(t,
                      "{\"id\":%" PRIu64 ",\"protocol\":\"%s\",\"reconstruction_threshold\":%" PRIu64
                      ",\"purpose\":\"%s\"}",
-                     d->id, mig_scheme_names[d->scheme], d->threshold, mig_purpose_names[d->purpose]);
+                     d->id, mig_scheme_names[d->scheme], d->threshold,
+                     mig_purpose_names[d->purpose]);
 }
 
 static void registry(struct mig_print *t, const struct mig_registry *r)
@@ -104,7 +106,8 @@ static void registry(struct mig_print *t, const struct mig_registry *r)
 
 static void council(struct mig_print *t, const struct mig_council *set)
 {
-    mig_print_printf(t, "{\"participants\":{\"next_id\":%" PRIu32 ",\"participants\":[", set->next_id);
+    mig_print_printf(t, "{\"participants\":{\"next_id\":%" PRIu32 ",\"participants\":[",
+                     set->next_id);
     for (size_t i = 0; i < set->count; i++) {
         mig_print_put(t, i == 0 ? "[" : ",[");
         mig_print_json(t, set->list[i].account);
@@ -140,8 +143,8 @@ static void instance(struct mig_print *t, const struct mig_key_event *event)
         return;
     }
     mig_print_printf(t,
-                     "{\"attempt_id\":%" PRIu64 ",\"started_in\":%" PRIu64 ",\"expires_on\":%" PRIu64
-                     ",\"completed\":[",
+                     "{\"attempt_id\":%" PRIu64 ",\"started_in\":%" PRIu64
+                     ",\"expires_on\":%" PRIu64 ",\"completed\":[",
                      event->attempt, event->started_in, event->expires_on);
     for (size_t i = 0; i < event->completed_count; i++)
         mig_print_printf(t, "%s%" PRIu32, i == 0 ? "" : ",", event->completed[i]);
@@ -185,8 +188,8 @@ static void resharing(struct mig_print *t, const struct mig_contract_protocol *p
     key_event(t, &p->event);
     mig_print_put(t, ",\"cancellation_requests\":[],\"per_domain_thresholds\":{");
     for (size_t i = 0; i < p->threshold_count; i++)
-        mig_print_printf(t, "%s\"%" PRIu64 "\":%" PRIu64, i == 0 ? "" : ",", p->thresholds[i].domain,
-                         p->thresholds[i].threshold);
+        mig_print_printf(t, "%s\"%" PRIu64 "\":%" PRIu64, i == 0 ? "" : ",",
+                         p->thresholds[i].domain, p->thresholds[i].threshold);
     mig_print_put(t, "}}");
 }
 
@@ -255,8 +258,8 @@ void mig_debug_keyset(struct mig_print *t, const struct mig_keyset *keyset)
     mig_print_printf(t, "Keyset { epoch_id: EpochId(%" PRIu64 "), domains: [", keyset->epoch);
     for (size_t i = 0; i < keyset->count; i++) {
         const struct mig_domain_key *key = &keyset->domains[i];
-        mig_print_printf(t, "%sKeyForDomain { domain_id: DomainId(%" PRIu64 "), key: ", i == 0 ? "" : ", ",
-                         key->domain);
+        mig_print_printf(t, "%sKeyForDomain { domain_id: DomainId(%" PRIu64 "), key: ",
+                         i == 0 ? "" : ", ", key->domain);
         debug_group_key(t, key);
         mig_print_printf(t, ", attempt: AttemptId(%" PRIu64 ") }", key->attempt);
     }

@@ -54,12 +54,11 @@ void mig_devnet_block_make(struct mig_devnet_chain *chain, uint64_t height, uint
     mig_devnet_block_append(chain, &b);
 }
 
-enum mig_err mig_devnet_chain_init(struct mig_devnet_chain *chain, const char *chain_id, unsigned final_lag,
-                                   struct mig_devnet_ledger *tip)
+enum mig_err mig_devnet_chain_init(struct mig_devnet_chain *chain, const char *chain_id,
+                                   unsigned final_lag, struct mig_devnet_ledger *tip)
 {
-    *chain = (struct mig_devnet_chain){.final_lag = final_lag,
-                                       .cap = MIG_DEVNET_VALIDITY + MIG_DEVNET_HISTORY,
-                                       .tip = tip};
+    *chain = (struct mig_devnet_chain){
+        .final_lag = final_lag, .cap = MIG_DEVNET_VALIDITY + MIG_DEVNET_HISTORY, .tip = tip};
     chain->blocks = calloc(chain->cap, sizeof *chain->blocks);
     chain->records = calloc(MIG_DEVNET_RECORDS, sizeof *chain->records);
     if (chain->blocks == NULL || chain->records == NULL) {
@@ -97,12 +96,14 @@ const struct mig_devnet_block *mig_devnet_head(const struct mig_devnet_chain *ch
     return slot(chain, chain->count - 1);
 }
 
-const struct mig_devnet_block *mig_devnet_block_back(const struct mig_devnet_chain *chain, uint64_t back)
+const struct mig_devnet_block *mig_devnet_block_back(const struct mig_devnet_chain *chain,
+                                                     uint64_t back)
 {
     return slot(chain, back >= chain->count ? 0 : chain->count - 1 - (size_t)back);
 }
 
-const struct mig_devnet_block *mig_devnet_block_at(const struct mig_devnet_chain *chain, uint64_t height)
+const struct mig_devnet_block *mig_devnet_block_at(const struct mig_devnet_chain *chain,
+                                                   uint64_t height)
 {
     size_t low = 0;
     size_t high = chain->count;
@@ -202,13 +203,15 @@ struct mig_devnet_record *mig_devnet_record_get(struct mig_devnet_chain *chain,
     return r;
 }
 
-enum mig_err mig_devnet_submit(struct mig_devnet_chain *chain, struct mig_devnet_tx *tx, uint64_t now_ns)
+enum mig_err mig_devnet_submit(struct mig_devnet_chain *chain, struct mig_devnet_tx *tx,
+                               uint64_t now_ns)
 {
     enum mig_err err = MIG_ERR_RETRY;
     if (!chain->frozen)
         err = mig_devnet_execute(chain, tx, now_ns);
     else if (chain->pending_count < MIG_DEVNET_PENDING_MAX) {
-        struct mig_devnet_tx *list = realloc(chain->pending, (chain->pending_count + 1) * sizeof *list);
+        struct mig_devnet_tx *list =
+            realloc(chain->pending, (chain->pending_count + 1) * sizeof *list);
         err = list != NULL ? MIG_OK : MIG_ERR_NOMEM;
         if (list != NULL) {
             struct mig_devnet_record *r = mig_devnet_record_get(chain, tx->hash);

@@ -10,10 +10,10 @@
 #include "devnet/ledger.h"
 
 enum {
-    MIG_DEVNET_HISTORY = 512,       /* blocks whose ledger is kept */
-    MIG_DEVNET_VALIDITY = 86400,    /* blocks a transaction may refer back */
-    MIG_DEVNET_RECORDS = 4096,      /* outcomes that are remembered */
-    MIG_DEVNET_PENDING_MAX = 1024,  /* transactions that wait for a block */
+    MIG_DEVNET_HISTORY = 512,      /* blocks whose ledger is kept */
+    MIG_DEVNET_VALIDITY = 86400,   /* blocks a transaction may refer back */
+    MIG_DEVNET_RECORDS = 4096,     /* outcomes that are remembered */
+    MIG_DEVNET_PENDING_MAX = 1024, /* transactions that wait for a block */
     MIG_DEVNET_CHAIN_ID_MAX = 63,
 };
 
@@ -55,32 +55,38 @@ struct mig_devnet_chain {
 };
 
 /* Takes over the reference to `tip`; there is no block yet. */
-enum mig_err mig_devnet_chain_init(struct mig_devnet_chain *chain, const char *chain_id, unsigned final_lag,
-                                   struct mig_devnet_ledger *tip) MIG_MUST_USE;
+enum mig_err mig_devnet_chain_init(struct mig_devnet_chain *chain, const char *chain_id,
+                                   unsigned final_lag, struct mig_devnet_ledger *tip) MIG_MUST_USE;
 /* Appends a block of this height that holds the tip. */
 void mig_devnet_block_make(struct mig_devnet_chain *chain, uint64_t height, uint64_t now_ns);
 void mig_devnet_chain_clear(struct mig_devnet_chain *chain);
 
 const struct mig_devnet_block *mig_devnet_head(const struct mig_devnet_chain *chain);
 /* The block `back` blocks before the head, or the oldest one. */
-const struct mig_devnet_block *mig_devnet_block_back(const struct mig_devnet_chain *chain, uint64_t back);
-const struct mig_devnet_block *mig_devnet_block_at(const struct mig_devnet_chain *chain, uint64_t height);
+const struct mig_devnet_block *mig_devnet_block_back(const struct mig_devnet_chain *chain,
+                                                     uint64_t back);
+const struct mig_devnet_block *mig_devnet_block_at(const struct mig_devnet_chain *chain,
+                                                   uint64_t height);
 const struct mig_devnet_block *mig_devnet_block_of(const struct mig_devnet_chain *chain,
                                                    const uint8_t hash[MIG_DIGEST_LEN]);
 /* Appends a block that holds the tip; the pending transactions follow in
  * blocks of their own. Does nothing while frozen, unless `force`. */
-enum mig_err mig_devnet_produce(struct mig_devnet_chain *chain, uint64_t now_ns, bool force) MIG_MUST_USE;
+enum mig_err mig_devnet_produce(struct mig_devnet_chain *chain, uint64_t now_ns,
+                                bool force) MIG_MUST_USE;
 /* Makes the tip private to the caller, who may then change it. */
-enum mig_err mig_devnet_tip_edit(struct mig_devnet_chain *chain, struct mig_devnet_ledger **tip) MIG_MUST_USE;
+enum mig_err mig_devnet_tip_edit(struct mig_devnet_chain *chain,
+                                 struct mig_devnet_ledger **tip) MIG_MUST_USE;
 /* Appends a header read from a file, without ledger. */
 void mig_devnet_block_append(struct mig_devnet_chain *chain, const struct mig_devnet_block *block);
 
 /* Why a transaction is not accepted: the JSON of a TxExecutionError, "" when it is fine. */
-enum mig_err mig_devnet_validate(const struct mig_devnet_chain *chain, const struct mig_devnet_tx *tx,
+enum mig_err mig_devnet_validate(const struct mig_devnet_chain *chain,
+                                 const struct mig_devnet_tx *tx,
                                  struct mig_print *error) MIG_MUST_USE;
 /* Runs a validated transaction at once, or queues it while frozen. Takes what
  * `tx` holds, also on failure. */
-enum mig_err mig_devnet_submit(struct mig_devnet_chain *chain, struct mig_devnet_tx *tx, uint64_t now_ns) MIG_MUST_USE;
+enum mig_err mig_devnet_submit(struct mig_devnet_chain *chain, struct mig_devnet_tx *tx,
+                               uint64_t now_ns) MIG_MUST_USE;
 enum mig_err mig_devnet_execute(struct mig_devnet_chain *chain, const struct mig_devnet_tx *tx,
                                 uint64_t now_ns) MIG_MUST_USE;
 

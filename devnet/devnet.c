@@ -83,9 +83,11 @@ static enum mig_err check_version(const struct mig_devnet *d, char *why)
         return MIG_OK;
     if (mig_contract_dump(d->chain.tip->contract, &dump) != MIG_OK)
         return MIG_ERR_NOMEM;
-    (void)snprintf(wanted, sizeof wanted, ",\"version\":\"%s\",", mig_contract_version_text(d->config.version));
+    (void)snprintf(wanted, sizeof wanted, ",\"version\":\"%s\",",
+                   mig_contract_version_text(d->config.version));
     if (strstr(dump, wanted) == NULL) {
-        (void)snprintf(why, MIG_DEVNET_ERROR_MAX, "the state file holds a contract of another dialect");
+        (void)snprintf(why, MIG_DEVNET_ERROR_MAX,
+                       "the state file holds a contract of another dialect");
         err = MIG_ERR_CONFLICT;
     }
     free(dump);
@@ -175,7 +177,8 @@ uint64_t mig_devnet_final_height(struct mig_devnet *d)
     return height;
 }
 
-enum mig_err mig_devnet_scenario(struct mig_devnet *d, const char *op, char why[MIG_DEVNET_ERROR_MAX])
+enum mig_err mig_devnet_scenario(struct mig_devnet *d, const char *op,
+                                 char why[MIG_DEVNET_ERROR_MAX])
 {
     (void)pthread_mutex_lock(&d->lock);
     enum mig_err err = mig_devnet_operate(d, op, strlen(op), why);
@@ -189,10 +192,12 @@ enum mig_err mig_devnet_dump(struct mig_devnet *d, char **json)
     char *contract = NULL;
     (void)pthread_mutex_lock(&d->lock);
     enum mig_err err = mig_contract_dump(d->chain.tip->contract, &contract);
-    mig_print_printf(&t, "{\"height\":%" PRIu64 ",\"final_height\":%" PRIu64 ",\"frozen\":%s,\"pending\":%zu,\"accounts\":",
+    mig_print_printf(&t,
+                     "{\"height\":%" PRIu64 ",\"final_height\":%" PRIu64
+                     ",\"frozen\":%s,\"pending\":%zu,\"accounts\":",
                      mig_devnet_head(&d->chain)->height,
-                     mig_devnet_block_back(&d->chain, d->chain.final_lag)->height, d->chain.frozen ? "true" : "false",
-                     d->chain.pending_count);
+                     mig_devnet_block_back(&d->chain, d->chain.final_lag)->height,
+                     d->chain.frozen ? "true" : "false", d->chain.pending_count);
     mig_devnet_accounts_format(&t, d->chain.tip);
     (void)pthread_mutex_unlock(&d->lock);
     mig_print_put(&t, ",\"contract\":");

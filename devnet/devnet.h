@@ -52,7 +52,7 @@ enum mig_err mig_devnet_scenario(struct mig_devnet *devnet, const char *op,
 /* What GET /state shows: heights, contract, accounts; a heap string. */
 enum mig_err mig_devnet_dump(struct mig_devnet *devnet, char **json) MIG_MUST_USE;
 /* What POST / answers: the HTTP status, and a heap string. */
-enum mig_err mig_devnet_request(struct mig_devnet *devnet, const char *body, size_t len, unsigned *status,
-                                char **answer) MIG_MUST_USE;
+enum mig_err mig_devnet_request(struct mig_devnet *devnet, const char *body, size_t len,
+                                unsigned *status, char **answer) MIG_MUST_USE;
 
 #endif

@@ -72,7 +72,8 @@ static bool deposits(const struct mig_devnet_tx *tx, unsigned __int128 *sum)
     return true;
 }
 
-static bool check_key_use(const struct mig_devnet_tx *tx, const struct mig_devnet_key *key, struct mig_print *e)
+static bool check_key_use(const struct mig_devnet_tx *tx, const struct mig_devnet_key *key,
+                          struct mig_print *e)
 {
     const struct mig_devnet_action *a = &tx->actions[0];
     if (tx->action_count != 1 || a->kind != MIG_DEVNET_FUNCTION_CALL)
@@ -129,7 +130,8 @@ static void check_balance(const struct mig_devnet_ledger *l, const struct mig_de
     }
 }
 
-static void check_key(const struct mig_devnet_chain *chain, const struct mig_devnet_tx *tx, struct mig_print *e)
+static void check_key(const struct mig_devnet_chain *chain, const struct mig_devnet_tx *tx,
+                      struct mig_print *e)
 {
     const struct mig_devnet_ledger *l = chain->tip;
     const struct mig_devnet_key *key = mig_devnet_key_find(l, tx->signer, tx->public_key);
@@ -144,11 +146,13 @@ static void check_key(const struct mig_devnet_chain *chain, const struct mig_dev
         invalid_end(e);
     } else if (tx->nonce <= key->nonce) {
         invalid_begin(e, "InvalidNonce");
-        mig_print_printf(e, "{\"tx_nonce\":%" PRIu64 ",\"ak_nonce\":%" PRIu64 "}", tx->nonce, key->nonce);
+        mig_print_printf(e, "{\"tx_nonce\":%" PRIu64 ",\"ak_nonce\":%" PRIu64 "}", tx->nonce,
+                         key->nonce);
         invalid_end(e);
     } else if (tx->nonce >= bound) {
         invalid_begin(e, "NonceTooLarge");
-        mig_print_printf(e, "{\"tx_nonce\":%" PRIu64 ",\"upper_bound\":%" PRIu64 "}", tx->nonce, bound);
+        mig_print_printf(e, "{\"tx_nonce\":%" PRIu64 ",\"upper_bound\":%" PRIu64 "}", tx->nonce,
+                         bound);
         invalid_end(e);
     } else
         check_balance(l, tx, key, e);
@@ -164,8 +168,8 @@ static void check_key(const struct mig_devnet_chain *chain, const struct mig_dev
     mig_print_clear(&reason);
 }
 
-enum mig_err mig_devnet_validate(const struct mig_devnet_chain *chain, const struct mig_devnet_tx *tx,
-                                 struct mig_print *error)
+enum mig_err mig_devnet_validate(const struct mig_devnet_chain *chain,
+                                 const struct mig_devnet_tx *tx, struct mig_print *error)
 {
     const struct mig_devnet_block *base = mig_devnet_block_of(chain, tx->block_hash);
     if (!mig_signature_is_valid(tx->public_key, tx->hash, MIG_DIGEST_LEN, tx->signature))
@@ -190,14 +194,15 @@ struct execution {
     struct mig_devnet_ledger *ledger; /* work copy; kept only when all actions succeed */
     uint64_t height;
     uint64_t time_ns;
-    struct mig_print failure; /* JSON of an action's error kind; "" when fine */
+    struct mig_print failure;           /* JSON of an action's error kind; "" when fine */
     struct mig_contract_outcome result; /* of the last function call */
-    struct mig_print logs;    /* JSON strings, comma-separated */
+    struct mig_print logs;              /* JSON strings, comma-separated */
     unsigned __int128 refund;
     char refund_to[MIG_ACCOUNT_MAX + 1];
 };
 
-__attribute__((format(printf, 2, 3))) static void kind_of_failure(struct execution *x, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void kind_of_failure(struct execution *x,
+                                                                  const char *format, ...)
 {
     char line[512];
     va_list ap;
@@ -219,7 +224,8 @@ static bool is_child(const char *account, const char *parent)
 static bool implicit_key(const char *account, uint8_t key[MIG_KEY_LEN])
 {
     size_t len = 0;
-    return strlen(account) == 64 && mig_hex_decode(account, 64, key, MIG_KEY_LEN, &len) == MIG_OK && len == MIG_KEY_LEN;
+    return strlen(account) == 64 && mig_hex_decode(account, 64, key, MIG_KEY_LEN, &len) == MIG_OK &&
+           len == MIG_KEY_LEN;
 }
 
 static enum mig_err create_account(struct execution *x)
@@ -230,8 +236,9 @@ static enum mig_err create_account(struct execution *x)
         return MIG_OK;
     }
     if (!is_child(id, x->tx->signer)) {
-        kind_of_failure(x, "{\"CreateAccountNotAllowed\":{\"account_id\":\"%s\",\"predecessor_id\":\"%s\"}}", id,
-                        x->tx->signer);
+        kind_of_failure(
+            x, "{\"CreateAccountNotAllowed\":{\"account_id\":\"%s\",\"predecessor_id\":\"%s\"}}",
+            id, x->tx->signer);
         return MIG_OK;
     }
     return mig_devnet_account_add(x->ledger, id, 0);
@@ -275,7 +282,8 @@ static void function_call_failure(struct execution *x)
         mig_print_put(&x->failure, "}}");
         break;
     case MIG_CONTRACT_NO_METHOD:
-        mig_print_put(&x->failure, "{\"FunctionCallError\":{\"MethodResolveError\":\"MethodNotFound\"}}");
+        mig_print_put(&x->failure,
+                      "{\"FunctionCallError\":{\"MethodResolveError\":\"MethodNotFound\"}}");
         break;
     case MIG_CONTRACT_PROHIBITED: /* only in views */
         mig_print_put(&x->failure, "{\"FunctionCallError\":{\"ExecutionError\":\"prohibited\"}}");
@@ -324,7 +332,9 @@ static enum mig_err function_call(struct execution *x, const struct mig_devnet_a
 {
     if (strcmp(x->tx->receiver, mig_contract_account(x->ledger->contract)) == 0)
         return call_contract(x, a);
-    kind_of_failure(x, "{\"FunctionCallError\":{\"CompilationError\":{\"CodeDoesNotExist\":{\"account_id\":\"%s\"}}}}",
+    kind_of_failure(x,
+                    "{\"FunctionCallError\":{\"CompilationError\":{\"CodeDoesNotExist\":{\"account_"
+                    "id\":\"%s\"}}}}",
                     x->tx->receiver);
     return MIG_OK;
 }
@@ -339,7 +349,8 @@ static enum mig_err add_key(struct execution *x, const struct mig_devnet_action 
         return err;
     char text[MIG_KEY_TEXT_MAX];
     mig_key_format(key.public_key, text);
-    kind_of_failure(x, "{\"AddKeyAlreadyExists\":{\"account_id\":\"%s\",\"public_key\":\"%s\"}}", key.account, text);
+    kind_of_failure(x, "{\"AddKeyAlreadyExists\":{\"account_id\":\"%s\",\"public_key\":\"%s\"}}",
+                    key.account, text);
     return MIG_OK;
 }
 
@@ -350,14 +361,16 @@ static enum mig_err delete_key(struct execution *x, const struct mig_devnet_acti
         return err;
     char text[MIG_KEY_TEXT_MAX];
     mig_key_format(a->key.public_key, text);
-    kind_of_failure(x, "{\"DeleteKeyDoesNotExist\":{\"account_id\":\"%s\",\"public_key\":\"%s\"}}", x->tx->receiver, text);
+    kind_of_failure(x, "{\"DeleteKeyDoesNotExist\":{\"account_id\":\"%s\",\"public_key\":\"%s\"}}",
+                    x->tx->receiver, text);
     return MIG_OK;
 }
 
 /* Keys belong to the account itself, or to one that this transaction creates. */
 static bool may_touch_keys(const struct mig_devnet_tx *tx)
 {
-    return strcmp(tx->signer, tx->receiver) == 0 || tx->actions[0].kind == MIG_DEVNET_CREATE_ACCOUNT;
+    return strcmp(tx->signer, tx->receiver) == 0 ||
+           tx->actions[0].kind == MIG_DEVNET_CREATE_ACCOUNT;
 }
 
 static enum mig_err run_action(struct execution *x, const struct mig_devnet_action *a)
@@ -369,8 +382,8 @@ static enum mig_err run_action(struct execution *x, const struct mig_devnet_acti
         return MIG_OK;
     }
     if (touches_keys && !may_touch_keys(x->tx)) {
-        kind_of_failure(x, "{\"ActorNoPermission\":{\"account_id\":\"%s\",\"actor_id\":\"%s\"}}", x->tx->receiver,
-                        x->tx->signer);
+        kind_of_failure(x, "{\"ActorNoPermission\":{\"account_id\":\"%s\",\"actor_id\":\"%s\"}}",
+                        x->tx->receiver, x->tx->signer);
         return MIG_OK;
     }
     switch (a->kind) {
@@ -484,7 +497,8 @@ static void outcome_line(struct mig_print *t, const struct outcome_line *o)
     mig_devnet_amount_format(t, (unsigned __int128)o->gas * GAS_PRICE);
     mig_print_put(t, ",\"executor_id\":");
     mig_print_json(t, o->executor);
-    mig_print_printf(t, ",\"status\":%s,\"metadata\":{\"version\":3,\"gas_profile\":[]}}}", o->status);
+    mig_print_printf(t, ",\"status\":%s,\"metadata\":{\"version\":3,\"gas_profile\":[]}}}",
+                     o->status);
 }
 
 static void status_text(struct mig_print *t, const struct execution *x)
@@ -500,7 +514,8 @@ static void status_text(struct mig_print *t, const struct execution *x)
     mig_print_put(t, "}");
 }
 
-static void receipts_text(struct mig_print *t, const struct mig_devnet_tx *tx, const uint8_t id[MIG_DIGEST_LEN])
+static void receipts_text(struct mig_print *t, const struct mig_devnet_tx *tx,
+                          const uint8_t id[MIG_DIGEST_LEN])
 {
     mig_print_put(t, "[{\"predecessor_id\":");
     mig_print_json(t, tx->signer);
@@ -514,18 +529,20 @@ static void receipts_text(struct mig_print *t, const struct mig_devnet_tx *tx, c
     mig_devnet_key_format(t, tx->public_key);
     mig_print_printf(t, ",\"gas_price\":\"%d\",\"actions\":", GAS_PRICE);
     mig_devnet_actions_format(t, tx);
-    mig_print_put(t, ",\"input_data_ids\":[],\"output_data_receivers\":[],\"is_promise_yield\":false}}}]");
+    mig_print_put(
+        t, ",\"input_data_ids\":[],\"output_data_receivers\":[],\"is_promise_yield\":false}}}]");
 }
 
 /* `blocks`: where it was included, executed, refunded (or NULL). */
-static void outcome_text(struct mig_print *t, const struct execution *x, const struct mig_devnet_block *blocks[3],
-                         uint8_t ids[2][MIG_DIGEST_LEN])
+static void outcome_text(struct mig_print *t, const struct execution *x,
+                         const struct mig_devnet_block *blocks[3], uint8_t ids[2][MIG_DIGEST_LEN])
 {
     struct mig_print status = {0};
     char first[160];
     char receipt[MIG_BASE58_INPUT_MAX];
     status_text(&status, x);
-    if (mig_base58_encode(ids[0], MIG_DIGEST_LEN, receipt, sizeof receipt) != MIG_OK || status.failed)
+    if (mig_base58_encode(ids[0], MIG_DIGEST_LEN, receipt, sizeof receipt) != MIG_OK ||
+        status.failed)
         t->failed = true;
     (void)snprintf(first, sizeof first, "{\"SuccessReceiptId\":\"%.60s\"}", receipt);
     const char *final = status.s != NULL ? status.s : "null";
@@ -534,14 +551,16 @@ static void outcome_text(struct mig_print *t, const struct execution *x, const s
     mig_print_put(t, ",\"transaction\":");
     mig_devnet_tx_format(t, x->tx);
     mig_print_put(t, ",\"transaction_outcome\":");
-    outcome_line(t, &(struct outcome_line){blocks[0], x->tx->hash, ids[0], x->tx->signer, "", gas_of_conversion, first});
+    outcome_line(t, &(struct outcome_line){blocks[0], x->tx->hash, ids[0], x->tx->signer, "",
+                                           gas_of_conversion, first});
     mig_print_put(t, ",\"receipts_outcome\":[");
-    outcome_line(t, &(struct outcome_line){blocks[1], ids[0], blocks[2] != NULL ? ids[1] : NULL, x->tx->receiver,
-                                           x->logs.s != NULL ? x->logs.s : "", gas_of_receipt, final});
+    outcome_line(t, &(struct outcome_line){blocks[1], ids[0], blocks[2] != NULL ? ids[1] : NULL,
+                                           x->tx->receiver, x->logs.s != NULL ? x->logs.s : "",
+                                           gas_of_receipt, final});
     if (blocks[2] != NULL) {
         mig_print_put(t, ",");
-        outcome_line(t, &(struct outcome_line){blocks[2], ids[1], NULL, x->refund_to, "", gas_of_refund,
-                                               "{\"SuccessValue\":\"\"}"});
+        outcome_line(t, &(struct outcome_line){blocks[2], ids[1], NULL, x->refund_to, "",
+                                               gas_of_refund, "{\"SuccessValue\":\"\"}"});
     }
     mig_print_put(t, "]");
     mig_print_clear(&status);
@@ -569,7 +588,8 @@ static enum mig_err remember(struct mig_devnet_chain *chain, const struct execut
     return r->outcome != NULL && r->receipts != NULL ? MIG_OK : MIG_ERR_NOMEM;
 }
 
-static enum mig_err next_block(struct mig_devnet_chain *chain, uint64_t now_ns, struct mig_devnet_block *copy)
+static enum mig_err next_block(struct mig_devnet_chain *chain, uint64_t now_ns,
+                               struct mig_devnet_block *copy)
 {
     size_t pending = chain->pending_count;
     chain->pending_count = 0; /* one transaction at a time: the queue waits */
@@ -579,7 +599,8 @@ static enum mig_err next_block(struct mig_devnet_chain *chain, uint64_t now_ns, 
     return err;
 }
 
-enum mig_err mig_devnet_execute(struct mig_devnet_chain *chain, const struct mig_devnet_tx *tx, uint64_t now_ns)
+enum mig_err mig_devnet_execute(struct mig_devnet_chain *chain, const struct mig_devnet_tx *tx,
+                                uint64_t now_ns)
 {
     struct mig_devnet_block at[3];
     const struct mig_devnet_block *blocks[3] = {&at[0], &at[1], NULL};

@@ -10,7 +10,8 @@
 
 static enum mig_err refuse(char *why, const char *what, const char *about)
 {
-    (void)snprintf(why, MIG_DEVNET_ERROR_MAX, "%s%s%.64s", what, about != NULL ? " of " : "", about != NULL ? about : "");
+    (void)snprintf(why, MIG_DEVNET_ERROR_MAX, "%s%s%.64s", what, about != NULL ? " of " : "",
+                   about != NULL ? about : "");
     return MIG_ERR_MALFORMED;
 }
 
@@ -53,12 +54,14 @@ static bool permission(const json_t *value, struct mig_devnet_key *key)
     if (key->full_access)
         return true;
     key->has_allowance = allowance != NULL && !json_is_null(allowance);
-    return json_is_object(call) && (!key->has_allowance || amount_value(allowance, &key->allowance)) &&
+    return json_is_object(call) &&
+           (!key->has_allowance || amount_value(allowance, &key->allowance)) &&
            account_text(json_object_get(call, "receiver_id"), key->receiver) &&
            method_names(json_object_get(call, "method_names"), key);
 }
 
-static enum mig_err read_key(const json_t *value, const char *account, struct mig_devnet_ledger *ledger, char *why)
+static enum mig_err read_key(const json_t *value, const char *account,
+                             struct mig_devnet_ledger *ledger, char *why)
 {
     struct mig_devnet_key key = {0};
     const char *text = json_string_value(json_object_get(value, "public_key"));
@@ -106,7 +109,8 @@ enum mig_err mig_devnet_accounts_read(const json_t *accounts, struct mig_devnet_
     return err;
 }
 
-static enum mig_err drive_genesis(struct mig_contract *contract, const json_t *object, uint64_t height, char *why)
+static enum mig_err drive_genesis(struct mig_contract *contract, const json_t *object,
+                                  uint64_t height, char *why)
 {
     json_t *op = json_copy((json_t *)object);
     char *text = NULL;
@@ -130,11 +134,13 @@ static enum mig_err read_contract(const struct mig_devnet *d, const json_t *root
     char id[MIG_ACCOUNT_MAX + 1];
     if (!account_text(json_object_get(object, "account_id"), id))
         return refuse(why, "contract has no valid account_id", NULL);
-    if (!d->config.has_version && (dialect == NULL || mig_contract_version_parse(dialect, &version) != MIG_OK))
+    if (!d->config.has_version &&
+        (dialect == NULL || mig_contract_version_parse(dialect, &version) != MIG_OK))
         return refuse(why, "dialect is none of draft, 3.13.0, 3.14.1", NULL);
     enum mig_err err = mig_contract_new(id, version, &ledger->contract);
     if (err == MIG_OK)
-        err = mig_devnet_account_add(ledger, id, (unsigned __int128)1000000000000 * 1000000000000 * 1000);
+        err = mig_devnet_account_add(ledger, id,
+                                     (unsigned __int128)1000000000000 * 1000000000000 * 1000);
     if (err == MIG_OK && json_object_get(object, "participants") != NULL)
         err = drive_genesis(ledger->contract, object, height, why);
     return err;
@@ -162,7 +168,8 @@ enum mig_err mig_devnet_genesis(struct mig_devnet *d, char why[MIG_DEVNET_ERROR_
     if (err == MIG_OK)
         err = mig_devnet_accounts_read(json_object_get(root, "accounts"), ledger, why);
     if (err == MIG_OK) {
-        err = mig_devnet_chain_init(&d->chain, chain_id != NULL ? chain_id : "mpc-devnet", d->config.final_lag, ledger);
+        err = mig_devnet_chain_init(&d->chain, chain_id != NULL ? chain_id : "mpc-devnet",
+                                    d->config.final_lag, ledger);
         ledger = NULL;
     }
     if (err == MIG_OK) {

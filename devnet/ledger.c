@@ -39,7 +39,8 @@ static void *duplicate(const void *list, size_t count, size_t size)
     return copy;
 }
 
-enum mig_err mig_devnet_ledger_copy(const struct mig_devnet_ledger *from, struct mig_devnet_ledger **out)
+enum mig_err mig_devnet_ledger_copy(const struct mig_devnet_ledger *from,
+                                    struct mig_devnet_ledger **out)
 {
     struct mig_devnet_ledger *l;
     *out = NULL;
@@ -62,7 +63,8 @@ enum mig_err mig_devnet_ledger_copy(const struct mig_devnet_ledger *from, struct
     return MIG_OK;
 }
 
-struct mig_devnet_account *mig_devnet_account_find(const struct mig_devnet_ledger *ledger, const char *id)
+struct mig_devnet_account *mig_devnet_account_find(const struct mig_devnet_ledger *ledger,
+                                                   const char *id)
 {
     for (size_t i = 0; i < ledger->account_count; i++)
         if (strcmp(ledger->accounts[i].id, id) == 0)
@@ -70,7 +72,8 @@ struct mig_devnet_account *mig_devnet_account_find(const struct mig_devnet_ledge
     return NULL;
 }
 
-enum mig_err mig_devnet_account_add(struct mig_devnet_ledger *ledger, const char *id, unsigned __int128 balance)
+enum mig_err mig_devnet_account_add(struct mig_devnet_ledger *ledger, const char *id,
+                                    unsigned __int128 balance)
 {
     if (mig_devnet_account_find(ledger, id) != NULL)
         return MIG_ERR_CONFLICT;
@@ -87,8 +90,8 @@ enum mig_err mig_devnet_account_add(struct mig_devnet_ledger *ledger, const char
     return MIG_OK;
 }
 
-struct mig_devnet_key *mig_devnet_key_find(const struct mig_devnet_ledger *ledger, const char *account,
-                                           const uint8_t key[MIG_KEY_LEN])
+struct mig_devnet_key *mig_devnet_key_find(const struct mig_devnet_ledger *ledger,
+                                           const char *account, const uint8_t key[MIG_KEY_LEN])
 {
     for (size_t i = 0; i < ledger->key_count; i++)
         if (strcmp(ledger->keys[i].account, account) == 0 &&

@@ -34,14 +34,16 @@ enum mig_err mig_devnet_ledger_copy(const struct mig_devnet_ledger *from,
 struct mig_devnet_ledger *mig_devnet_ledger_ref(struct mig_devnet_ledger *ledger);
 void mig_devnet_ledger_release(struct mig_devnet_ledger **ledger);
 
-struct mig_devnet_account *mig_devnet_account_find(const struct mig_devnet_ledger *ledger, const char *id);
+struct mig_devnet_account *mig_devnet_account_find(const struct mig_devnet_ledger *ledger,
+                                                   const char *id);
 /* MIG_ERR_CONFLICT when there is one already. */
 enum mig_err mig_devnet_account_add(struct mig_devnet_ledger *ledger, const char *id,
                                     unsigned __int128 balance) MIG_MUST_USE;
-struct mig_devnet_key *mig_devnet_key_find(const struct mig_devnet_ledger *ledger, const char *account,
-                                           const uint8_t key[MIG_KEY_LEN]);
+struct mig_devnet_key *mig_devnet_key_find(const struct mig_devnet_ledger *ledger,
+                                           const char *account, const uint8_t key[MIG_KEY_LEN]);
 /* `key->account` names the owner. MIG_ERR_CONFLICT when it has this key already. */
-enum mig_err mig_devnet_key_add(struct mig_devnet_ledger *ledger, const struct mig_devnet_key *key) MIG_MUST_USE;
+enum mig_err mig_devnet_key_add(struct mig_devnet_ledger *ledger,
+                                const struct mig_devnet_key *key) MIG_MUST_USE;
 enum mig_err mig_devnet_key_delete(struct mig_devnet_ledger *ledger, const char *account,
                                    const uint8_t key[MIG_KEY_LEN]) MIG_MUST_USE;
 

@@ -47,7 +47,8 @@ static void store(struct upload *u, const char *data, size_t len)
     u->len += len;
 }
 
-static void completed(void *cls, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
+static void completed(void *cls, struct MHD_Connection *connection, void **state,
+                      enum MHD_RequestTerminationCode code)
 {
     (void)cls;
     (void)connection;
@@ -115,7 +116,8 @@ static void get_status(struct mig_devnet *d, struct reply *r)
     r->body = mig_print_take(&c.result);
 }
 
-static void rpc_reply(struct mig_devnet *d, const char *method, const char *path, const struct upload *u, struct reply *r)
+static void rpc_reply(struct mig_devnet *d, const char *method, const char *path,
+                      const struct upload *u, struct reply *r)
 {
     bool get = strcmp(method, "GET") == 0;
     bool post = strcmp(method, "POST") == 0;
@@ -131,7 +133,8 @@ static void rpc_reply(struct mig_devnet *d, const char *method, const char *path
         set_body(r, 405, "{\"error\":\"POST only\"}");
     else if (u->too_long)
         set_body(r, 413, "{\"error\":\"too long\"}");
-    else if (mig_devnet_request(d, u->bytes != NULL ? u->bytes : "", u->len, &r->status, &r->body) != MIG_OK)
+    else if (mig_devnet_request(d, u->bytes != NULL ? u->bytes : "", u->len, &r->status,
+                                &r->body) != MIG_OK)
         set_body(r, 500, "{\"error\":\"out of memory\"}");
 }
 
@@ -139,10 +142,10 @@ static void rpc_reply(struct mig_devnet *d, const char *method, const char *path
 
 static unsigned http_status(enum mig_err err)
 {
-    return err == MIG_OK                                             ? 200
-           : err == MIG_ERR_STATE || err == MIG_ERR_CONFLICT         ? 409
-           : err == MIG_ERR_MALFORMED || err == MIG_ERR_NOT_FOUND    ? 400
-                                                                     : 500;
+    return err == MIG_OK                                          ? 200
+           : err == MIG_ERR_STATE || err == MIG_ERR_CONFLICT      ? 409
+           : err == MIG_ERR_MALFORMED || err == MIG_ERR_NOT_FOUND ? 400
+                                                                  : 500;
 }
 
 static void scenario_post(struct mig_devnet *d, const struct upload *u, struct reply *r)
@@ -165,8 +168,8 @@ static void scenario_post(struct mig_devnet *d, const struct upload *u, struct r
     r->body = mig_print_take(&t);
 }
 
-static void scenario_reply(struct mig_devnet *d, const char *method, const char *path, const struct upload *u,
-                           struct reply *r)
+static void scenario_reply(struct mig_devnet *d, const char *method, const char *path,
+                           const struct upload *u, struct reply *r)
 {
     bool get = strcmp(method, "GET") == 0;
     bool post = strcmp(method, "POST") == 0;
@@ -187,7 +190,8 @@ static void scenario_reply(struct mig_devnet *d, const char *method, const char 
 /* Daemons */
 
 /* Accumulates; true when the request is complete. */
-static bool is_complete(struct upload **state, const char *data, size_t *size, enum MHD_Result *result)
+static bool is_complete(struct upload **state, const char *data, size_t *size,
+                        enum MHD_Result *result)
 {
     *result = MHD_YES;
     if (*state == NULL) {
@@ -202,8 +206,9 @@ static bool is_complete(struct upload **state, const char *data, size_t *size, e
     return false;
 }
 
-static enum MHD_Result on_rpc(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
-                              const char *version, const char *data, size_t *size, void **state)
+static enum MHD_Result on_rpc(void *cls, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *data,
+                              size_t *size, void **state)
 {
     (void)version;
     enum MHD_Result result;
@@ -217,8 +222,9 @@ static enum MHD_Result on_rpc(void *cls, struct MHD_Connection *connection, cons
     return send_reply(connection, &r);
 }
 
-static enum MHD_Result on_scenario(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
-                                   const char *version, const char *data, size_t *size, void **state)
+static enum MHD_Result on_scenario(void *cls, struct MHD_Connection *connection, const char *url,
+                                   const char *method, const char *version, const char *data,
+                                   size_t *size, void **state)
 {
     (void)version;
     enum MHD_Result result;
@@ -236,10 +242,11 @@ static struct MHD_Daemon *listen_on(struct mig_devnet *d, const struct in_addr *
                                     MHD_AccessHandlerCallback handler)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = *ip};
-    return MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, port, NULL,
-                            NULL, handler, d, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                            (unsigned)IDLE_SECONDS, MHD_OPTION_NOTIFY_COMPLETED, &completed, NULL, MHD_OPTION_END);
+    return MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, port, NULL,
+        NULL, handler, d, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_SECONDS, MHD_OPTION_NOTIFY_COMPLETED, &completed, NULL, MHD_OPTION_END);
 }
 
 enum mig_err mig_devnet_listen(struct mig_devnet *d, char why[MIG_DEVNET_ERROR_MAX])

@@ -38,15 +38,16 @@ static void chunk_header(struct mig_print *t, const struct mig_devnet_block *b)
     mig_print_put(t, "{");
     hash_member(t, "chunk_hash", hash);
     hash_member(t, "prev_block_hash", b->prev_hash);
-    mig_print_printf(t,
-                     "\"outcome_root\":\"" ZERO_HASH "\",\"prev_state_root\":\"" ZERO_HASH
-                     "\",\"encoded_merkle_root\":\"" ZERO_HASH "\",\"encoded_length\":8,\"height_created\":%" PRIu64
-                     ",\"height_included\":%" PRIu64
-                     ",\"shard_id\":0,\"gas_used\":0,\"gas_limit\":1000000000000000,\"rent_paid\":\"0\","
-                     "\"validator_reward\":\"0\",\"balance_burnt\":\"0\",\"outgoing_receipts_root\":\"" ZERO_HASH
-                     "\",\"tx_root\":\"" ZERO_HASH "\",\"validator_proposals\":[],\"congestion_info\":null,"
-                     "\"bandwidth_requests\":null,\"signature\":\"" ZERO_SIGNATURE "\"}",
-                     b->height, b->height);
+    mig_print_printf(
+        t,
+        "\"outcome_root\":\"" ZERO_HASH "\",\"prev_state_root\":\"" ZERO_HASH
+        "\",\"encoded_merkle_root\":\"" ZERO_HASH
+        "\",\"encoded_length\":8,\"height_created\":%" PRIu64 ",\"height_included\":%" PRIu64
+        ",\"shard_id\":0,\"gas_used\":0,\"gas_limit\":1000000000000000,\"rent_paid\":\"0\","
+        "\"validator_reward\":\"0\",\"balance_burnt\":\"0\",\"outgoing_receipts_root\":\"" ZERO_HASH
+        "\",\"tx_root\":\"" ZERO_HASH "\",\"validator_proposals\":[],\"congestion_info\":null,"
+        "\"bandwidth_requests\":null,\"signature\":\"" ZERO_SIGNATURE "\"}",
+        b->height, b->height);
 }
 
 static void block_header(struct mig_devnet_call *c, const struct mig_devnet_block *b)
@@ -55,9 +56,11 @@ static void block_header(struct mig_devnet_call *c, const struct mig_devnet_bloc
     const struct mig_devnet_chain *chain = &c->d->chain;
     uint64_t behind = mig_devnet_head(chain)->height - b->height;
     const struct mig_devnet_block *final = mig_devnet_block_back(chain, behind + chain->final_lag);
-    const struct mig_devnet_block *doomslug = mig_devnet_block_back(chain, behind + (chain->final_lag + 1) / 2);
-    mig_print_printf(t, "{\"height\":%" PRIu64 ",\"prev_height\":%" PRIu64 ",\"block_ordinal\":%" PRIu64 ",", b->height,
-                     b->prev_height, b->height);
+    const struct mig_devnet_block *doomslug =
+        mig_devnet_block_back(chain, behind + (chain->final_lag + 1) / 2);
+    mig_print_printf(
+        t, "{\"height\":%" PRIu64 ",\"prev_height\":%" PRIu64 ",\"block_ordinal\":%" PRIu64 ",",
+        b->height, b->prev_height, b->height);
     hash_member(t, "epoch_id", chain->genesis_hash);
     hash_member(t, "next_epoch_id", chain->genesis_hash);
     hash_member(t, "hash", b->hash);
@@ -65,18 +68,21 @@ static void block_header(struct mig_devnet_call *c, const struct mig_devnet_bloc
     hash_member(t, "last_final_block", final->hash);
     hash_member(t, "last_ds_final_block", doomslug->hash);
     hash_member(t, "random_value", b->hash);
-    mig_print_printf(t,
-                     "\"prev_state_root\":\"" ZERO_HASH "\",\"chunk_receipts_root\":\"" ZERO_HASH
-                     "\",\"chunk_headers_root\":\"" ZERO_HASH "\",\"chunk_tx_root\":\"" ZERO_HASH
-                     "\",\"outcome_root\":\"" ZERO_HASH "\",\"chunks_included\":1,\"challenges_root\":\"" ZERO_HASH
-                     "\",\"timestamp\":%" PRIu64 ",\"timestamp_nanosec\":\"%" PRIu64
-                     "\",\"validator_proposals\":[],\"chunk_mask\":[true],\"gas_price\":\"100000000\","
-                     "\"rent_paid\":\"0\",\"validator_reward\":\"0\",\"total_supply\":"
-                     "\"1000000000000000000000000000000000\",\"challenges_result\":[],\"block_merkle_root\":\"" ZERO_HASH
-                     "\",\"next_bp_hash\":\"" ZERO_HASH "\",\"epoch_sync_data_hash\":null,\"block_body_hash\":\"" ZERO_HASH
-                     "\",\"approvals\":[],\"signature\":\"" ZERO_SIGNATURE "\",\"latest_protocol_version\":" PROTOCOL
-                     ",\"chunk_endorsements\":null}",
-                     b->time_ns, b->time_ns);
+    mig_print_printf(
+        t,
+        "\"prev_state_root\":\"" ZERO_HASH "\",\"chunk_receipts_root\":\"" ZERO_HASH
+        "\",\"chunk_headers_root\":\"" ZERO_HASH "\",\"chunk_tx_root\":\"" ZERO_HASH
+        "\",\"outcome_root\":\"" ZERO_HASH
+        "\",\"chunks_included\":1,\"challenges_root\":\"" ZERO_HASH "\",\"timestamp\":%" PRIu64
+        ",\"timestamp_nanosec\":\"%" PRIu64
+        "\",\"validator_proposals\":[],\"chunk_mask\":[true],\"gas_price\":\"100000000\","
+        "\"rent_paid\":\"0\",\"validator_reward\":\"0\",\"total_supply\":"
+        "\"1000000000000000000000000000000000\",\"challenges_result\":[],\"block_merkle_root\":"
+        "\"" ZERO_HASH "\",\"next_bp_hash\":\"" ZERO_HASH
+        "\",\"epoch_sync_data_hash\":null,\"block_body_hash\":\"" ZERO_HASH
+        "\",\"approvals\":[],\"signature\":\"" ZERO_SIGNATURE
+        "\",\"latest_protocol_version\":" PROTOCOL ",\"chunk_endorsements\":null}",
+        b->time_ns, b->time_ns);
 }
 
 void mig_devnet_block_rpc(struct mig_devnet_call *c)
@@ -98,7 +104,8 @@ static const struct mig_devnet_block *find_chunk(struct mig_devnet_call *c, cons
     uint8_t hash[MIG_DIGEST_LEN];
     size_t len = 0;
     size_t count = c->d->chain.count < MIG_DEVNET_HISTORY ? c->d->chain.count : MIG_DEVNET_HISTORY;
-    if (mig_base58_decode(text, strlen(text), wanted, sizeof wanted, &len) == MIG_OK && len == MIG_DIGEST_LEN)
+    if (mig_base58_decode(text, strlen(text), wanted, sizeof wanted, &len) == MIG_OK &&
+        len == MIG_DIGEST_LEN)
         for (size_t i = 0; i < count; i++) {
             const struct mig_devnet_block *b = mig_devnet_block_back(&c->d->chain, i);
             chunk_hash(b, hash);
@@ -130,7 +137,8 @@ static void time_text(uint64_t time_ns, char *out, size_t cap)
     time_t seconds = (time_t)(time_ns / 1000000000);
     struct tm tm;
     char date[32];
-    if (gmtime_r(&seconds, &tm) == NULL || strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+    if (gmtime_r(&seconds, &tm) == NULL ||
+        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
         date[0] = '\0';
     (void)snprintf(out, cap, "%s.%09uZ", date, (unsigned)(time_ns % 1000000000));
 }
@@ -138,7 +146,8 @@ static void time_text(uint64_t time_ns, char *out, size_t cap)
 void mig_devnet_status_rpc(struct mig_devnet_call *c)
 {
     const struct mig_devnet_block *head = mig_devnet_seen(c->d, 0);
-    const struct mig_devnet_block *oldest = mig_devnet_block_back(&c->d->chain, MIG_DEVNET_HISTORY - 1);
+    const struct mig_devnet_block *oldest =
+        mig_devnet_block_back(&c->d->chain, MIG_DEVNET_HISTORY - 1);
     struct mig_print *t = &c->result;
     char latest[64];
     char earliest[64];
@@ -148,21 +157,24 @@ void mig_devnet_status_rpc(struct mig_devnet_call *c)
     mig_print_json(t, c->d->chain.chain_id);
     mig_print_put(t, ",");
     hash_member(t, "genesis_hash", c->d->chain.genesis_hash);
-    mig_print_printf(t,
-                     "\"version\":{\"version\":\"" MIG_VERSION "\",\"build\":\"mpc-devnet\",\"commit\":\"\","
-                     "\"rustc_version\":\"\"},\"protocol_version\":" PROTOCOL ",\"latest_protocol_version\":" PROTOCOL
-                     ",\"rpc_addr\":\"127.0.0.1:%u\",\"node_public_key\":\"" ZERO_KEY "\",\"node_key\":null,"
-                     "\"validator_account_id\":null,\"validator_public_key\":null,\"validators\":[],"
-                     "\"detailed_debug_status\":null,\"uptime_sec\":%" PRIu64 ",\"sync_info\":{",
-                     mig_devnet_rpc_port(c->d), (mig_devnet_now_ns() - c->d->started_ns) / 1000000000);
+    mig_print_printf(
+        t,
+        "\"version\":{\"version\":\"" MIG_VERSION "\",\"build\":\"mpc-devnet\",\"commit\":\"\","
+        "\"rustc_version\":\"\"},\"protocol_version\":" PROTOCOL
+        ",\"latest_protocol_version\":" PROTOCOL
+        ",\"rpc_addr\":\"127.0.0.1:%u\",\"node_public_key\":\"" ZERO_KEY "\",\"node_key\":null,"
+        "\"validator_account_id\":null,\"validator_public_key\":null,\"validators\":[],"
+        "\"detailed_debug_status\":null,\"uptime_sec\":%" PRIu64 ",\"sync_info\":{",
+        mig_devnet_rpc_port(c->d), (mig_devnet_now_ns() - c->d->started_ns) / 1000000000);
     hash_member(t, "latest_block_hash", head->hash);
     hash_member(t, "earliest_block_hash", oldest->hash);
     hash_member(t, "epoch_id", c->d->chain.genesis_hash);
-    mig_print_printf(t,
-                     "\"latest_block_height\":%" PRIu64 ",\"latest_state_root\":\"" ZERO_HASH
-                     "\",\"latest_block_time\":\"%s\",\"earliest_block_height\":%" PRIu64
-                     ",\"earliest_block_time\":\"%s\",\"syncing\":false,\"epoch_start_height\":%" PRIu64 "}}",
-                     head->height, latest, oldest->height, earliest, c->d->chain.genesis_height);
+    mig_print_printf(
+        t,
+        "\"latest_block_height\":%" PRIu64 ",\"latest_state_root\":\"" ZERO_HASH
+        "\",\"latest_block_time\":\"%s\",\"earliest_block_height\":%" PRIu64
+        ",\"earliest_block_time\":\"%s\",\"syncing\":false,\"epoch_start_height\":%" PRIu64 "}}",
+        head->height, latest, oldest->height, earliest, c->d->chain.genesis_height);
 }
 
 void mig_devnet_health_rpc(struct mig_devnet_call *c)
@@ -177,16 +189,18 @@ void mig_devnet_gas_price_rpc(struct mig_devnet_call *c)
 
 void mig_devnet_network_info_rpc(struct mig_devnet_call *c)
 {
-    mig_print_put(&c->result, "{\"active_peers\":[],\"num_active_peers\":0,\"peer_max_count\":0,"
-                              "\"sent_bytes_per_sec\":0,\"received_bytes_per_sec\":0,\"known_producers\":[]}");
+    mig_print_put(&c->result,
+                  "{\"active_peers\":[],\"num_active_peers\":0,\"peer_max_count\":0,"
+                  "\"sent_bytes_per_sec\":0,\"received_bytes_per_sec\":0,\"known_producers\":[]}");
 }
 
 void mig_devnet_validators_rpc(struct mig_devnet_call *c)
 {
     mig_print_printf(&c->result,
-                     "{\"current_validators\":[],\"next_validators\":[],\"current_fishermen\":[],\"next_fishermen\":[],"
-                     "\"current_proposals\":[],\"prev_epoch_kickout\":[],\"epoch_height\":1,\"epoch_start_height\":%" PRIu64
-                     "}",
+                     "{\"current_validators\":[],\"next_validators\":[],\"current_fishermen\":[],"
+                     "\"next_fishermen\":[],"
+                     "\"current_proposals\":[],\"prev_epoch_kickout\":[],\"epoch_height\":1,"
+                     "\"epoch_start_height\":%" PRIu64 "}",
                      c->d->chain.genesis_height);
 }
 
@@ -197,8 +211,10 @@ void mig_devnet_protocol_config_rpc(struct mig_devnet_call *c)
     mig_print_json(t, c->d->chain.chain_id);
     mig_print_printf(t,
                      ",\"genesis_height\":%" PRIu64
-                     ",\"genesis_time\":\"1970-01-01T00:00:00Z\",\"dynamic_resharing\":false,\"epoch_length\":43200,"
-                     "\"gas_limit\":1000000000000000,\"min_gas_price\":\"100000000\",\"max_gas_price\":\"10000000000\","
+                     ",\"genesis_time\":\"1970-01-01T00:00:00Z\",\"dynamic_resharing\":false,"
+                     "\"epoch_length\":43200,"
+                     "\"gas_limit\":1000000000000000,\"min_gas_price\":\"100000000\",\"max_gas_"
+                     "price\":\"10000000000\","
                      "\"num_block_producer_seats\":1,\"transaction_validity_period\":%d,"
                      "\"runtime_config\":{\"storage_amount_per_byte\":\"10000000000000000000\","
                      "\"account_creation_config\":{\"min_allowed_top_level_account_length\":65,"

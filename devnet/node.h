@@ -26,7 +26,7 @@ struct mig_devnet_faults {
 struct mig_devnet {
     struct mig_devnet_config config; /* strings are borrowed for mig_devnet_start only */
     char *state_path;
-    pthread_mutex_t lock; /* protects everything below */
+    pthread_mutex_t lock;   /* protects everything below */
     pthread_cond_t changed; /* a block was made, or the end has come */
     struct mig_devnet_chain chain;
     struct mig_devnet_faults faults;
@@ -48,7 +48,7 @@ enum mig_err mig_devnet_settle(struct mig_devnet *d) MIG_MUST_USE;
 struct mig_devnet_call {
     struct mig_devnet *d;
     const char *method;
-    json_t *params; /* object, array or NULL */
+    json_t *params;          /* object, array or NULL */
     struct mig_print result; /* JSON of "result" */
     struct mig_print error;  /* JSON of "error"; wins */
     unsigned status;         /* HTTP */
@@ -57,10 +57,12 @@ struct mig_devnet_call {
 
 /* Member `name`, or the positional one; NULL when absent or null. */
 json_t *mig_devnet_param(const struct mig_devnet_call *c, const char *name, size_t position);
-const char *mig_devnet_param_text(const struct mig_devnet_call *c, const char *name, size_t position);
+const char *mig_devnet_param_text(const struct mig_devnet_call *c, const char *name,
+                                  size_t position);
 
 /* Each sets the error; `info` is JSON, `data` plain text. */
-void mig_devnet_handler_error(struct mig_devnet_call *c, const char *cause, const char *info, const char *data);
+void mig_devnet_handler_error(struct mig_devnet_call *c, const char *cause, const char *info,
+                              const char *data);
 void mig_devnet_parse_error(struct mig_devnet_call *c, const char *message);
 void mig_devnet_timeout(struct mig_devnet_call *c);
 

@@ -10,7 +10,8 @@
 #include "crypto/encoding.h"
 #include "crypto/exchange.h"
 
-static const uint8_t code[] = {0, 'a', 's', 'm', 1, 0, 0, 0}; /* an empty module stands for the contract */
+static const uint8_t code[] = {0, 'a', 's', 'm',
+                               1, 0,   0,   0}; /* an empty module stands for the contract */
 
 static void block_members(struct mig_print *t, const struct mig_devnet_block *b)
 {
@@ -20,16 +21,16 @@ static void block_members(struct mig_print *t, const struct mig_devnet_block *b)
 }
 
 /* {"<name>":"<value>","block_height":…,"block_hash":…} */
-static void block_error(struct mig_devnet_call *c, const char *cause, const char *name, const char *value,
-                        const struct mig_devnet_block *b, const char *format)
+static void block_error(struct mig_devnet_call *c, const char *cause, const char *name,
+                        const char *value, const struct mig_devnet_block *b, const char *format)
 {
     struct mig_print info = {0};
     char data[256];
     mig_print_printf(&info, "{\"%s\":", name);
     mig_print_json(&info, value);
     block_members(&info, b);
-    (void)snprintf(data, sizeof data, "%s %.128s %s", strcmp(name, "public_key") == 0 ? "access key" : "account", value,
-                   format);
+    (void)snprintf(data, sizeof data, "%s %.128s %s",
+                   strcmp(name, "public_key") == 0 ? "access key" : "account", value, format);
     mig_devnet_handler_error(c, cause, info.s != NULL ? info.s : "{}", data);
     mig_print_clear(&info);
 }
@@ -50,7 +51,8 @@ static const char *account_param(struct mig_devnet_call *c, const struct mig_dev
     if (account == NULL)
         mig_devnet_parse_error(c, "Failed parsing args: missing field `account_id`");
     else if (mig_devnet_account_find(b->ledger, account) == NULL) {
-        block_error(c, "UNKNOWN_ACCOUNT", "requested_account_id", account, b, "does not exist while viewing");
+        block_error(c, "UNKNOWN_ACCOUNT", "requested_account_id", account, b,
+                    "does not exist while viewing");
         account = NULL;
     }
     return account;
@@ -69,7 +71,8 @@ static uint8_t *decode_args(struct mig_devnet_call *c, size_t *len)
     size_t cap = text != NULL ? strlen(text) + 1 : 1;
     uint8_t *args = malloc(cap);
     *len = 0;
-    if (args == NULL || (text != NULL && mig_base64_decode(text, strlen(text), args, cap, len) != MIG_OK)) {
+    if (args == NULL ||
+        (text != NULL && mig_base64_decode(text, strlen(text), args, cap, len) != MIG_OK)) {
         mig_devnet_parse_error(c, "Failed parsing args: args_base64 is not base64");
         free(args);
         args = NULL;
@@ -88,7 +91,8 @@ static void join_logs(struct mig_print *t, const struct mig_contract_outcome *ou
 
 /* What the deployed nodes print for each way a call can fail: the error's
  * debug form after a fixed phrase, or a structured object. */
-static void failure_texts(const struct mig_contract_outcome *out, struct mig_print *debug, struct mig_print *object)
+static void failure_texts(const struct mig_contract_outcome *out, struct mig_print *debug,
+                          struct mig_print *object)
 {
     mig_print_put(debug, "wasm execution failed with error: ");
     switch (out->verdict) {
@@ -108,13 +112,14 @@ static void failure_texts(const struct mig_contract_outcome *out, struct mig_pri
         break;
     case MIG_CONTRACT_PROHIBITED:
         mig_print_printf(debug, "HostError(ProhibitedInView { method_name: \"%s\" })", out->text);
-        mig_print_printf(object, "{\"HostError\":{\"ProhibitedInView\":{\"method_name\":\"%s\"}}}", out->text);
+        mig_print_printf(object, "{\"HostError\":{\"ProhibitedInView\":{\"method_name\":\"%s\"}}}",
+                         out->text);
         break;
     }
 }
 
-static void contract_error(struct mig_devnet_call *c, const struct mig_devnet_block *b, const char *debug,
-                           const char *object, const char *logs)
+static void contract_error(struct mig_devnet_call *c, const struct mig_devnet_block *b,
+                           const char *debug, const char *object, const char *logs)
 {
     if (!c->is_experimental) {
         result_error(c, debug, logs, b);
@@ -153,8 +158,8 @@ static void put_value(struct mig_devnet_call *c, const char *method, const char 
     mig_print_clear(&t);
 }
 
-static void call_result(struct mig_devnet_call *c, const struct mig_devnet_block *b, const char *method,
-                        const struct mig_contract_outcome *out)
+static void call_result(struct mig_devnet_call *c, const struct mig_devnet_block *b,
+                        const char *method, const struct mig_contract_outcome *out)
 {
     struct mig_print logs = {0};
     join_logs(&logs, out);
@@ -194,9 +199,11 @@ static void call_function(struct mig_devnet_call *c, const struct mig_devnet_blo
         char text[192];
         char object[192];
         (void)snprintf(text, sizeof text,
-                       "wasm execution failed with error: CompilationError(CodeDoesNotExist { account_id: \"%.64s\" })",
+                       "wasm execution failed with error: CompilationError(CodeDoesNotExist { "
+                       "account_id: \"%.64s\" })",
                        account);
-        (void)snprintf(object, sizeof object, "{\"CompilationError\":{\"CodeDoesNotExist\":{\"account_id\":\"%.64s\"}}}",
+        (void)snprintf(object, sizeof object,
+                       "{\"CompilationError\":{\"CodeDoesNotExist\":{\"account_id\":\"%.64s\"}}}",
                        account);
         contract_error(c, b, text, object, "");
         return;
@@ -295,7 +302,8 @@ static void view_access_key_list(struct mig_devnet_call *c, const struct mig_dev
 
 /* Code and raw state: enough to tell the contract's account from others */
 
-static void no_code(struct mig_devnet_call *c, const struct mig_devnet_block *b, const char *account)
+static void no_code(struct mig_devnet_call *c, const struct mig_devnet_block *b,
+                    const char *account)
 {
     block_error(c, "NO_CONTRACT_CODE", "contract_account_id", account, b, "has no contract code");
 }
@@ -345,9 +353,12 @@ void mig_devnet_query_as(struct mig_devnet_call *c, const char *request_type)
         const char *name;
         void (*run)(struct mig_devnet_call *c, const struct mig_devnet_block *b);
     } types[] = {
-        {"call_function", call_function},       {"view_account", view_account},
-        {"view_access_key", view_access_key},   {"view_access_key_list", view_access_key_list},
-        {"view_code", view_code},               {"view_state", view_state},
+        {"call_function", call_function},
+        {"view_account", view_account},
+        {"view_access_key", view_access_key},
+        {"view_access_key_list", view_access_key_list},
+        {"view_code", view_code},
+        {"view_state", view_state},
     };
     const struct mig_devnet_block *b = mig_devnet_resolve(c);
     if (b == NULL)

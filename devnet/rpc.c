@@ -77,26 +77,29 @@ json_t *mig_devnet_param(const struct mig_devnet_call *c, const char *name, size
     return json_is_null(value) ? NULL : value;
 }
 
-const char *mig_devnet_param_text(const struct mig_devnet_call *c, const char *name, size_t position)
+const char *mig_devnet_param_text(const struct mig_devnet_call *c, const char *name,
+                                  size_t position)
 {
     return json_string_value(mig_devnet_param(c, name, position));
 }
 
 /* Errors */
 
-static void error(struct mig_devnet_call *c, const char *name, const char *cause, const char *info, int code,
-                  const char *message, const char *data)
+static void error(struct mig_devnet_call *c, const char *name, const char *cause, const char *info,
+                  int code, const char *message, const char *data)
 {
     if (c->error.len > 0)
         return;
-    mig_print_printf(&c->error, "{\"name\":\"%s\",\"cause\":{\"name\":\"%s\",\"info\":", name, cause);
+    mig_print_printf(&c->error, "{\"name\":\"%s\",\"cause\":{\"name\":\"%s\",\"info\":", name,
+                     cause);
     mig_print_put(&c->error, info);
     mig_print_printf(&c->error, "},\"code\":%d,\"message\":\"%s\",\"data\":", code, message);
     mig_print_json(&c->error, data);
     mig_print_put(&c->error, "}");
 }
 
-void mig_devnet_handler_error(struct mig_devnet_call *c, const char *cause, const char *info, const char *data)
+void mig_devnet_handler_error(struct mig_devnet_call *c, const char *cause, const char *info,
+                              const char *data)
 {
     error(c, "HANDLER_ERROR", cause, info, -32000, "Server error", data);
 }
@@ -107,7 +110,8 @@ void mig_devnet_parse_error(struct mig_devnet_call *c, const char *message)
     mig_print_put(&info, "{\"error_message\":");
     mig_print_json(&info, message);
     mig_print_put(&info, "}");
-    error(c, "REQUEST_VALIDATION_ERROR", "PARSE_ERROR", info.s != NULL ? info.s : "{}", -32700, "Parse error", message);
+    error(c, "REQUEST_VALIDATION_ERROR", "PARSE_ERROR", info.s != NULL ? info.s : "{}", -32700,
+          "Parse error", message);
     c->status = 400;
     mig_print_clear(&info);
 }
@@ -148,11 +152,14 @@ const struct mig_devnet_block *mig_devnet_seen_final(const struct mig_devnet *d)
 
 static const struct mig_devnet_block *by_height(struct mig_devnet_call *c, json_int_t height)
 {
-    const struct mig_devnet_block *b = height >= 0 ? mig_devnet_block_at(&c->d->chain, (uint64_t)height) : NULL;
+    const struct mig_devnet_block *b =
+        height >= 0 ? mig_devnet_block_at(&c->d->chain, (uint64_t)height) : NULL;
     if (b != NULL)
         return b;
     char data[96];
-    (void)snprintf(data, sizeof data, "DB Not Found Error: BLOCK HEIGHT: %" JSON_INTEGER_FORMAT " \n Cause: Unknown", height);
+    (void)snprintf(data, sizeof data,
+                   "DB Not Found Error: BLOCK HEIGHT: %" JSON_INTEGER_FORMAT " \n Cause: Unknown",
+                   height);
     mig_devnet_handler_error(c, "UNKNOWN_BLOCK", "{}", data);
     /* A height below the head that has no block was skipped. */
     if ((uint64_t)height < mig_devnet_head(&c->d->chain)->height)
@@ -165,7 +172,8 @@ static const struct mig_devnet_block *by_hash(struct mig_devnet_call *c, const c
     uint8_t hash[MIG_BASE58_INPUT_MAX];
     size_t len = 0;
     char data[192];
-    if (mig_base58_decode(text, strlen(text), hash, sizeof hash, &len) != MIG_OK || len != MIG_DIGEST_LEN) {
+    if (mig_base58_decode(text, strlen(text), hash, sizeof hash, &len) != MIG_OK ||
+        len != MIG_DIGEST_LEN) {
         mig_devnet_parse_error(c, "Failed parsing args: invalid block hash");
         return NULL;
     }
@@ -194,7 +202,9 @@ const struct mig_devnet_block *mig_devnet_resolve(struct mig_devnet_call *c)
     const char *finality = mig_devnet_param_text(c, "finality", SIZE_MAX);
     const char *checkpoint = mig_devnet_param_text(c, "sync_checkpoint", SIZE_MAX);
     if ((id != NULL) + (finality != NULL) + (checkpoint != NULL) != 1) {
-        mig_devnet_parse_error(c, "Failed parsing args: exactly one of block_id, finality and sync_checkpoint is needed");
+        mig_devnet_parse_error(
+            c,
+            "Failed parsing args: exactly one of block_id, finality and sync_checkpoint is needed");
         return NULL;
     }
     if (checkpoint != NULL)
@@ -233,7 +243,8 @@ static char *envelope(struct mig_devnet_call *c, const json_t *id)
     struct mig_print t = {0};
     char *echo = id != NULL ? json_dumps(id, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
     bool failed = c->error.len > 0;
-    mig_print_put(&t, failed ? "{\"jsonrpc\":\"2.0\",\"error\":" : "{\"jsonrpc\":\"2.0\",\"result\":");
+    mig_print_put(&t,
+                  failed ? "{\"jsonrpc\":\"2.0\",\"error\":" : "{\"jsonrpc\":\"2.0\",\"result\":");
     const struct mig_print *body = failed ? &c->error : &c->result;
     mig_print_add(&t, body->s != NULL ? body->s : "null", body->s != NULL ? body->len : 4);
     mig_print_put(&t, ",\"id\":");
@@ -244,7 +255,8 @@ static char *envelope(struct mig_devnet_call *c, const json_t *id)
     return mig_print_take(&t);
 }
 
-enum mig_err mig_devnet_request(struct mig_devnet *d, const char *body, size_t len, unsigned *status, char **answer)
+enum mig_err mig_devnet_request(struct mig_devnet *d, const char *body, size_t len,
+                                unsigned *status, char **answer)
 {
     struct mig_devnet_call c = {.d = d, .status = 200};
     json_t *request = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);

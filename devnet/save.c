@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,9 @@ static void blocks_format(struct mig_print *t, const struct mig_devnet_chain *ch
     size_t count = chain->count < KEPT_BLOCKS ? chain->count : KEPT_BLOCKS;
     for (size_t i = count; i-- > 0;) {
         const struct mig_devnet_block *b = mig_devnet_block_back(chain, i);
-        mig_print_printf(t, "%s{\"height\":%" PRIu64 ",\"prev_height\":%" PRIu64 ",\"time_ns\":%" PRIu64 ",\"hash\":",
+        mig_print_printf(t,
+                         "%s{\"height\":%" PRIu64 ",\"prev_height\":%" PRIu64
+                         ",\"time_ns\":%" PRIu64 ",\"hash\":",
                          i + 1 == count ? "" : ",", b->height, b->prev_height, b->time_ns);
         mig_devnet_base58(t, b->hash, MIG_DIGEST_LEN);
         mig_print_put(t, ",\"prev_hash\":");
@@ -74,7 +77,8 @@ static void outcomes_format(struct mig_print *t, const struct mig_devnet_chain *
         mig_devnet_base58(t, r->hash, MIG_DIGEST_LEN);
         mig_print_put(t, ",\"signer_id\":");
         mig_print_json(t, r->signer);
-        mig_print_printf(t, ",\"included\":%" PRIu64 ",\"executed\":%" PRIu64 ",\"outcome\":", r->included, r->executed);
+        mig_print_printf(t, ",\"included\":%" PRIu64 ",\"executed\":%" PRIu64 ",\"outcome\":",
+                         r->included, r->executed);
         mig_print_json(t, r->outcome);
         mig_print_put(t, ",\"receipts\":");
         mig_print_json(t, r->receipts);
@@ -91,7 +95,8 @@ static enum mig_err state_format(const struct mig_devnet *d, struct mig_print *t
         return err;
     mig_print_put(t, "{\"format\":1,\"chain_id\":");
     mig_print_json(t, d->chain.chain_id);
-    mig_print_printf(t, ",\"genesis_height\":%" PRIu64 ",\"genesis_hash\":", d->chain.genesis_height);
+    mig_print_printf(t, ",\"block_ms\":%u,\"genesis_height\":%" PRIu64 ",\"genesis_hash\":",
+                     d->config.block_ms, d->chain.genesis_height);
     mig_devnet_base58(t, d->chain.genesis_hash, MIG_DIGEST_LEN);
     mig_print_put(t, ",\"blocks\":[");
     blocks_format(t, &d->chain);
@@ -166,7 +171,8 @@ static bool read_hash(const json_t *value, uint8_t hash[MIG_DIGEST_LEN])
 {
     const char *text = json_string_value(value);
     size_t len = 0;
-    return text != NULL && mig_base58_decode(text, strlen(text), hash, MIG_DIGEST_LEN, &len) == MIG_OK &&
+    return text != NULL &&
+           mig_base58_decode(text, strlen(text), hash, MIG_DIGEST_LEN, &len) == MIG_OK &&
            len == MIG_DIGEST_LEN;
 }
 
@@ -183,8 +189,10 @@ static enum mig_err read_blocks(struct mig_devnet *d, const json_t *list, char *
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
         struct mig_devnet_block b = {0};
-        if (!read_number(one, "height", &b.height) || !read_number(one, "prev_height", &b.prev_height) ||
-            !read_number(one, "time_ns", &b.time_ns) || !read_hash(json_object_get(one, "hash"), b.hash) ||
+        if (!read_number(one, "height", &b.height) ||
+            !read_number(one, "prev_height", &b.prev_height) ||
+            !read_number(one, "time_ns", &b.time_ns) ||
+            !read_hash(json_object_get(one, "hash"), b.hash) ||
             !read_hash(json_object_get(one, "prev_hash"), b.prev_hash) || b.height <= last)
             return damaged(why, "a block");
         last = b.height;
@@ -201,8 +209,8 @@ static enum mig_err read_outcomes(struct mig_devnet *d, const json_t *list, char
         const char *outcome = json_string_value(json_object_get(one, "outcome"));
         const char *receipts = json_string_value(json_object_get(one, "receipts"));
         uint8_t hash[MIG_DIGEST_LEN];
-        if (!read_hash(json_object_get(one, "hash"), hash) || signer == NULL || strlen(signer) > MIG_ACCOUNT_MAX ||
-            outcome == NULL || receipts == NULL)
+        if (!read_hash(json_object_get(one, "hash"), hash) || signer == NULL ||
+            strlen(signer) > MIG_ACCOUNT_MAX || outcome == NULL || receipts == NULL)
             return damaged(why, "an outcome");
         struct mig_devnet_record *r = mig_devnet_record_get(&d->chain, hash);
         if (r->outcome != NULL || !read_number(one, "included", &r->included) ||
@@ -237,14 +245,14 @@ static enum mig_err read_ledger(const json_t *root, struct mig_devnet_ledger **o
     return err;
 }
 
-/* As many heights as the timer could have made since the last write, and then
- * so many blocks that `final` has a state. */
-static void resume(struct mig_devnet *d)
+/* As many heights as the old timer could have made since the last write, and
+ * then so many blocks that `final` has a state. */
+static void resume(struct mig_devnet *d, uint64_t block_ms)
 {
     const struct mig_devnet_block *last = mig_devnet_head(&d->chain);
     uint64_t now = mig_devnet_now_ns();
     uint64_t away = now > last->time_ns ? now - last->time_ns : 0;
-    uint64_t missed = d->config.block_ms > 0 ? away / ((uint64_t)d->config.block_ms * 1000000) : 0;
+    uint64_t missed = block_ms > 0 ? away / (block_ms * 1000000) : 0;
     mig_devnet_block_make(&d->chain, last->height + 1 + missed, now);
     for (unsigned i = 0; i < d->chain.final_lag; i++)
         mig_devnet_block_make(&d->chain, mig_devnet_head(&d->chain)->height + 1, now);
@@ -253,6 +261,7 @@ static void resume(struct mig_devnet *d)
 static enum mig_err read_state(struct mig_devnet *d, const json_t *root, char *why)
 {
     struct mig_devnet_ledger *l;
+    uint64_t block_ms;
     const char *chain_id = json_string_value(json_object_get(root, "chain_id"));
     if (json_integer_value(json_object_get(root, "format")) != 1 || chain_id == NULL)
         return damaged(why, "not a state file of this version");
@@ -262,13 +271,14 @@ static enum mig_err read_state(struct mig_devnet *d, const json_t *root, char *w
     if (err != MIG_OK)
         return err;
     if (!read_number(root, "genesis_height", &d->chain.genesis_height) ||
+        !read_number(root, "block_ms", &block_ms) || block_ms > INT_MAX ||
         !read_hash(json_object_get(root, "genesis_hash"), d->chain.genesis_hash))
         return damaged(why, "genesis");
     err = read_blocks(d, json_object_get(root, "blocks"), why);
     if (err == MIG_OK)
         err = read_outcomes(d, json_object_get(root, "outcomes"), why);
     if (err == MIG_OK)
-        resume(d);
+        resume(d, block_ms);
     return err;
 }
 

@@ -14,11 +14,13 @@ static enum mig_err refuse(char *why, enum mig_err err, const char *what)
     return err;
 }
 
-static bool number(const json_t *op, const char *name, uint64_t otherwise, uint64_t max, uint64_t *out)
+static bool number(const json_t *op, const char *name, uint64_t otherwise, uint64_t max,
+                   uint64_t *out)
 {
     const json_t *value = json_object_get(op, name);
     *out = value == NULL ? otherwise : (uint64_t)json_integer_value(value);
-    return (value == NULL || (json_is_integer(value) && json_integer_value(value) >= 0)) && *out <= max;
+    return (value == NULL || (json_is_integer(value) && json_integer_value(value) >= 0)) &&
+           *out <= max;
 }
 
 static enum mig_err advance(struct mig_devnet *d, const json_t *op, char *why)
@@ -78,7 +80,8 @@ static enum mig_err add_account(struct mig_devnet *d, const json_t *op, char *wh
     struct mig_devnet_ledger *l = NULL;
     struct mig_devnet_ledger *tip;
     json_t *list = json_array();
-    enum mig_err err = list != NULL && json_array_append(list, (json_t *)op) == 0 ? MIG_OK : MIG_ERR_NOMEM;
+    enum mig_err err =
+        list != NULL && json_array_append(list, (json_t *)op) == 0 ? MIG_OK : MIG_ERR_NOMEM;
     if (err == MIG_OK)
         err = mig_devnet_ledger_copy(d->chain.tip, &l);
     if (err == MIG_OK)
@@ -115,11 +118,13 @@ static enum mig_err drive(struct mig_devnet *d, const char *text, size_t len, ch
     struct mig_devnet_ledger *l;
     enum mig_err err = mig_devnet_tip_edit(&d->chain, &l);
     if (err == MIG_OK)
-        err = mig_contract_drive(l->contract, text, len, mig_devnet_head(&d->chain)->height + 1, why);
+        err =
+            mig_contract_drive(l->contract, text, len, mig_devnet_head(&d->chain)->height + 1, why);
     return err != MIG_OK ? err : mig_devnet_produce(&d->chain, mig_devnet_now_ns(), false);
 }
 
-enum mig_err mig_devnet_operate(struct mig_devnet *d, const char *text, size_t len, char why[MIG_DEVNET_ERROR_MAX])
+enum mig_err mig_devnet_operate(struct mig_devnet *d, const char *text, size_t len,
+                                char why[MIG_DEVNET_ERROR_MAX])
 {
     static const struct {
         const char *name;

@@ -9,7 +9,14 @@
 
 #include "crypto/encoding.h"
 
-enum wait { WAIT_NONE, WAIT_INCLUDED, WAIT_EXECUTED_OPTIMISTIC, WAIT_INCLUDED_FINAL, WAIT_EXECUTED, WAIT_FINAL };
+enum wait {
+    WAIT_NONE,
+    WAIT_INCLUDED,
+    WAIT_EXECUTED_OPTIMISTIC,
+    WAIT_INCLUDED_FINAL,
+    WAIT_EXECUTED,
+    WAIT_FINAL
+};
 static const char *const wait_names[] = {"NONE",           "INCLUDED", "EXECUTED_OPTIMISTIC",
                                          "INCLUDED_FINAL", "EXECUTED", "FINAL"};
 
@@ -33,7 +40,9 @@ static enum wait reached(const struct mig_devnet *d, const struct mig_devnet_rec
     uint64_t final = mig_devnet_block_back(&d->chain, d->chain.final_lag)->height;
     if (r->is_pending)
         return WAIT_NONE;
-    return final >= r->executed ? WAIT_FINAL : final >= r->included ? WAIT_EXECUTED : WAIT_EXECUTED_OPTIMISTIC;
+    return final >= r->executed   ? WAIT_FINAL
+           : final >= r->included ? WAIT_EXECUTED
+                                  : WAIT_EXECUTED_OPTIMISTIC;
 }
 
 static struct timespec deadline(unsigned ms)
@@ -51,8 +60,8 @@ static struct timespec deadline(unsigned ms)
 
 /* Waits with the lock given up; the record is looked up anew each time. NULL:
  * unknown, or the time is over with `*timed_out`. */
-static const struct mig_devnet_record *await(struct mig_devnet *d, const uint8_t hash[MIG_DIGEST_LEN], enum wait wait,
-                                             bool *timed_out)
+static const struct mig_devnet_record *
+await(struct mig_devnet *d, const uint8_t hash[MIG_DIGEST_LEN], enum wait wait, bool *timed_out)
 {
     struct timespec at = deadline(d->config.wait_ms);
     *timed_out = false;
@@ -69,7 +78,8 @@ static const struct mig_devnet_record *await(struct mig_devnet *d, const uint8_t
 
 static void answer(struct mig_devnet_call *c, const struct mig_devnet_record *r, bool with_receipts)
 {
-    mig_print_printf(&c->result, "{\"final_execution_status\":\"%s\"", wait_names[reached(c->d, r)]);
+    mig_print_printf(&c->result, "{\"final_execution_status\":\"%s\"",
+                     wait_names[reached(c->d, r)]);
     if (r->outcome != NULL) {
         mig_print_put(&c->result, ",");
         mig_print_put(&c->result, r->outcome);
@@ -90,13 +100,14 @@ static void unknown_transaction(struct mig_devnet_call *c, const uint8_t hash[MI
         text[0] = '\0';
     mig_print_printf(&info, "{\"requested_transaction_hash\":\"%s\"}", text);
     mig_print_printf(&data, "Transaction %s doesn't exist", text);
-    mig_devnet_handler_error(c, "UNKNOWN_TRANSACTION", info.s != NULL ? info.s : "{}", data.s != NULL ? data.s : "");
+    mig_devnet_handler_error(c, "UNKNOWN_TRANSACTION", info.s != NULL ? info.s : "{}",
+                             data.s != NULL ? data.s : "");
     mig_print_clear(&info);
     mig_print_clear(&data);
 }
 
-static void await_and_answer(struct mig_devnet_call *c, const uint8_t hash[MIG_DIGEST_LEN], enum wait wait,
-                             bool with_receipts)
+static void await_and_answer(struct mig_devnet_call *c, const uint8_t hash[MIG_DIGEST_LEN],
+                             enum wait wait, bool with_receipts)
 {
     bool timed_out;
     const struct mig_devnet_record *r = await(c->d, hash, wait, &timed_out);
@@ -115,7 +126,8 @@ static bool decode(struct mig_devnet_call *c, struct mig_devnet_tx *tx)
     size_t cap = text != NULL ? strlen(text) + 1 : 1;
     size_t len = 0;
     uint8_t *bytes = malloc(cap);
-    bool ok = bytes != NULL && text != NULL && mig_base64_decode(text, strlen(text), bytes, cap, &len) == MIG_OK &&
+    bool ok = bytes != NULL && text != NULL &&
+              mig_base64_decode(text, strlen(text), bytes, cap, &len) == MIG_OK &&
               mig_devnet_tx_decode(bytes, len, tx, why) == MIG_OK;
     free(bytes);
     if (!ok) {
@@ -131,8 +143,10 @@ static void invalid_transaction(struct mig_devnet_call *c, const char *error)
 {
     if (c->error.len > 0)
         return;
-    mig_print_put(&c->error, "{\"name\":\"HANDLER_ERROR\",\"cause\":{\"name\":\"INVALID_TRANSACTION\",\"info\":{}},"
-                             "\"code\":-32000,\"message\":\"Server error\",\"data\":");
+    mig_print_put(
+        &c->error,
+        "{\"name\":\"HANDLER_ERROR\",\"cause\":{\"name\":\"INVALID_TRANSACTION\",\"info\":{}},"
+        "\"code\":-32000,\"message\":\"Server error\",\"data\":");
     mig_print_put(&c->error, error);
     mig_print_put(&c->error, "}");
 }

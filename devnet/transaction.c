@@ -103,7 +103,8 @@ static void function_call_permission(struct cursor *c, struct mig_devnet_key *ke
         fail(c, "an access key may name at most 16 methods here");
     }
     for (size_t i = 0; i < key->method_count; i++)
-        text(c, key->methods[i], MIG_DEVNET_KEY_METHOD_MAX, "a method name of an access key is too long");
+        text(c, key->methods[i], MIG_DEVNET_KEY_METHOD_MAX,
+             "a method name of an access key is too long");
 }
 
 static void access_key(struct cursor *c, struct mig_devnet_key *key)
@@ -134,8 +135,10 @@ static void function_call(struct cursor *c, struct mig_devnet_action *a)
 static const char *unsupported(uint64_t tag)
 {
     static const char *const names[] = {
-        [1] = "action DeployContract is not supported",  [4] = "action Stake is not supported",
-        [7] = "action DeleteAccount is not supported",   [8] = "action Delegate is not supported",
+        [1] = "action DeployContract is not supported",
+        [4] = "action Stake is not supported",
+        [7] = "action DeleteAccount is not supported",
+        [8] = "action Delegate is not supported",
         [9] = "action DeployGlobalContract is not supported",
         [10] = "action UseGlobalContract is not supported",
     };

@@ -75,9 +75,9 @@ void mig_devnet_tx_format(struct mig_print *t, const struct mig_devnet_tx *tx);
 void mig_devnet_actions_format(struct mig_print *t, const struct mig_devnet_tx *tx);
 /* "FullAccess" or {"FunctionCall":{…}}. */
 void mig_devnet_permission_format(struct mig_print *t, const struct mig_devnet_key *key);
-void mig_devnet_amount_format(struct mig_print *t, unsigned __int128 amount); /* quoted */
-void mig_devnet_base58(struct mig_print *t, const uint8_t *bytes, size_t len); /* quoted */
-void mig_devnet_base64(struct mig_print *t, const uint8_t *bytes, size_t len); /* quoted */
+void mig_devnet_amount_format(struct mig_print *t, unsigned __int128 amount);    /* quoted */
+void mig_devnet_base58(struct mig_print *t, const uint8_t *bytes, size_t len);   /* quoted */
+void mig_devnet_base64(struct mig_print *t, const uint8_t *bytes, size_t len);   /* quoted */
 void mig_devnet_key_format(struct mig_print *t, const uint8_t key[MIG_KEY_LEN]); /* quoted */
 
 #endif

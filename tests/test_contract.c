@@ -15,15 +15,19 @@
 #define K_BOB "ed25519:US517G5965aydkZ46HS38QLi7UQiSojurfbQfKCELFx"
 #define K_NEW "ed25519:GFRaCJ8UDCWt7ZawnTbQ83RGPo7o3viyyer68jysLmVM"
 #define K_ACCOUNT "ed25519:FAe4sisG95oZ42w7buUn5qEE4TAnfTTFPiguZUHmhiF"
-#define K_SECP "secp256k1:4Q9aK3YhZAugWM3vJrePc5CAxL81yEXzkcT5zqSscURArmybYWJyDLhJ6vijgdDr6PfCcc3dgCvG2fgdoTtFfM7i"
+#define K_SECP                                                                                     \
+    "secp256k1:"                                                                                   \
+    "4Q9aK3YhZAugWM3vJrePc5CAxL81yEXzkcT5zqSscURArmybYWJyDLhJ6vijgdDr6PfCcc3dgCvG2fgdoTtFfM7i"
 #define X_KEY "x25519:US517G5965aydkZ46HS38QLi7UQiSojurfbQfKCELFx"
 #define X_ZERO "x25519:11111111111111111111111111111111"
 
 static const char genesis[] =
     "{\"op\":\"genesis\",\"epoch_id\":5,\"threshold\":2,\"participants\":["
-    "{\"account_id\":\"alice.near\",\"url\":\"http://alice.example:80\",\"tls_public_key\":\"" K_ALICE "\","
+    "{\"account_id\":\"alice.near\",\"url\":\"http://"
+    "alice.example:80\",\"tls_public_key\":\"" K_ALICE "\","
     "\"account_public_key\":\"" K_ACCOUNT "\"},"
-    "{\"account_id\":\"bob.near\",\"url\":\"http://bob.example:80\",\"tls_public_key\":\"" K_BOB "\"}],"
+    "{\"account_id\":\"bob.near\",\"url\":\"http://bob.example:80\",\"tls_public_key\":\"" K_BOB
+    "\"}],"
     "\"domains\":[{\"protocol\":\"CaitSith\",\"public_key\":\"" K_SECP "\"},"
     "{\"protocol\":\"Frost\",\"public_key\":\"" K_NEW "\",\"attempt\":2}]}";
 
@@ -63,8 +67,8 @@ static void end(void)
     mig_contract_free(&contract);
 }
 
-static void run(const char *method, const char *signer, const char *key, unsigned deposit, const char *args,
-                struct mig_contract_outcome *out)
+static void run(const char *method, const char *signer, const char *key, unsigned deposit,
+                const char *args, struct mig_contract_outcome *out)
 {
     struct mig_contract_call call = {.method = method,
                                      .signer = signer,
@@ -80,7 +84,8 @@ static void run(const char *method, const char *signer, const char *key, unsigne
     CU_ASSERT_EQUAL_FATAL(mig_contract_run(contract, &call, out), MIG_OK);
 }
 
-static void returns(const char *method, const char *signer, const char *key, unsigned deposit, const char *args)
+static void returns(const char *method, const char *signer, const char *key, unsigned deposit,
+                    const char *args)
 {
     struct mig_contract_outcome out;
     run(method, signer, key, deposit, args, &out);
@@ -90,8 +95,8 @@ static void returns(const char *method, const char *signer, const char *key, uns
     mig_contract_outcome_clear(&out);
 }
 
-static void panics(const char *method, const char *signer, const char *key, unsigned deposit, const char *args,
-                   const char *text)
+static void panics(const char *method, const char *signer, const char *key, unsigned deposit,
+                   const char *args, const char *text)
 {
     struct mig_contract_outcome out;
     char *before;
@@ -210,16 +215,20 @@ static void replays_the_recorded_flow_of_3_13_0(void)
 /* Deployed */
 
 #define REGISTER "{\"backup_service_info\":{\"public_key\":\"" K_ACCOUNT "\"}}"
-#define START                                                                                                          \
-    "{\"destination_node_info\":{\"signer_account_pk\":\"" K_ACCOUNT "\",\"destination_node_info\":{\"url\":"           \
+#define START                                                                                      \
+    "{\"destination_node_info\":{\"signer_account_pk\":\"" K_ACCOUNT                               \
+    "\",\"destination_node_info\":{\"url\":"                                                       \
     "\"http://new.example:80\",\"tls_public_key\":\"" K_NEW "\"}}}"
-#define KEYSET(attempt)                                                                                                \
-    "{\"keyset\":{\"epoch_id\":5,\"domains\":[{\"domain_id\":0,\"key\":{\"Secp256k1\":{\"near_public_key\":\"" K_SECP   \
-    "\"}},\"attempt\":0},{\"domain_id\":1,\"key\":{\"Ed25519\":{\"near_public_key_compressed\":\"" K_NEW                \
-    "\",\"edwards_point\":[226,145,56,31,230,216,66,243,4,18,49,92,180,49,172,220,24,160,44,186,208,98,22,94,134,63,"   \
+#define KEYSET(attempt)                                                                            \
+    "{\"keyset\":{\"epoch_id\":5,\"domains\":[{\"domain_id\":0,\"key\":{\"Secp256k1\":{\"near_"    \
+    "public_key\":\"" K_SECP "\"}},\"attempt\":0},{\"domain_id\":1,\"key\":{\"Ed25519\":{\"near_"  \
+                             "public_key_compressed\":\"" K_NEW                                    \
+    "\",\"edwards_point\":[226,145,56,31,230,216,66,243,4,18,49,92,180,49,172,220,24,160,44,186,"  \
+    "208,98,22,94,134,63,"                                                                         \
     "26,6,14,43,164,180]}},\"attempt\":" #attempt "}]}}"
 #define RESHARE "{\"op\":\"start_resharing\"}"
-#define ATTEST "{\"proposed_participant_attestation\":{\"Mock\":\"Valid\"},\"tls_public_key\":\"" K_NEW "\"}"
+#define ATTEST                                                                                     \
+    "{\"proposed_participant_attestation\":{\"Mock\":\"Valid\"},\"tls_public_key\":\"" K_NEW "\"}"
 
 static void explains_malformed_arguments_as_the_deployed_contract_does(void)
 {
@@ -229,11 +238,16 @@ static void explains_malformed_arguments_as_the_deployed_contract_does(void)
     } cases[] = {
         {"{}", "missing field `backup_service_info` at line 1 column 2"},
         {"[", "invalid type: sequence, expected struct Input at line 1 column 0"},
-        {"{\"backup_service_info\":5}", "invalid type: integer `5`, expected struct BackupServiceInfo at line 1 column 24"},
-        {"{\"backup_service_info\":{\"public_key\":\"abc\"}}", "missing ':' separator at line 1 column 43"},
-        {"{\"backup_service_info\":{\"public_key\":\"secp256k1:abc\"}}", "wrong prefix at line 1 column 53"},
-        {"{\"backup_service_info\":{\"public_key\":\"ed25519:0\"}}", "invalid bs58 encoding at line 1 column 49"},
-        {"{\"backup_service_info\":{\"public_key\":[1,2]}}", "invalid type: sequence, expected a string at line 1 column 37"},
+        {"{\"backup_service_info\":5}",
+         "invalid type: integer `5`, expected struct BackupServiceInfo at line 1 column 24"},
+        {"{\"backup_service_info\":{\"public_key\":\"abc\"}}",
+         "missing ':' separator at line 1 column 43"},
+        {"{\"backup_service_info\":{\"public_key\":\"secp256k1:abc\"}}",
+         "wrong prefix at line 1 column 53"},
+        {"{\"backup_service_info\":{\"public_key\":\"ed25519:0\"}}",
+         "invalid bs58 encoding at line 1 column 49"},
+        {"{\"backup_service_info\":{\"public_key\":[1,2]}}",
+         "invalid type: sequence, expected a string at line 1 column 37"},
         {REGISTER "x", "trailing characters at line 1 column 93"},
         {"{\"backup_service_info\":", "EOF while parsing a value at line 1 column 23"},
         {"{\"backup_service_info\"", "EOF while parsing an object at line 1 column 22"},
@@ -241,7 +255,8 @@ static void explains_malformed_arguments_as_the_deployed_contract_does(void)
         {"{\"a\":tru}", "expected ident at line 1 column 6"},
         {"{\"a\":01}", "invalid number at line 1 column 7"},
         {"{\"a\":\"\\x\"}", "invalid escape at line 1 column 8"},
-        {"\n {\"a\":\"\n\"}", "control character (\\u0000-\\u001F) found while parsing a string at line 3 column 0"},
+        {"\n {\"a\":\"\n\"}",
+         "control character (\\u0000-\\u001F) found while parsing a string at line 3 column 0"},
         {"{\"a\":\"\xff\"}", "invalid unicode code point at line 1 column 6"},
         {"{\"backup_service_info\":{\"public_key\":\"" K_BOB "\",\"public_key\":\"" K_BOB "\"}}",
          "duplicate field `public_key` at line 1 column 103"},
@@ -249,7 +264,8 @@ static void explains_malformed_arguments_as_the_deployed_contract_does(void)
     begin(MIG_CONTRACT_3_14_1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[256];
-        (void)snprintf(text, sizeof text, "Failed to deserialize input from JSON. Error: `%s`", cases[i].error);
+        (void)snprintf(text, sizeof text, "Failed to deserialize input from JSON. Error: `%s`",
+                       cases[i].error);
         panics("register_backup_service", "alice.near", K_ALICE, 1, cases[i].args, text);
     }
     end();
@@ -259,7 +275,8 @@ static void ignores_unknown_members_however_deep(void)
 {
     begin(MIG_CONTRACT_3_14_1);
     returns("register_backup_service", "alice.near", K_ALICE, 1,
-            " {\"x\":[[{\"y\":[{},[],null,true,-1.5e3,\"\\ud83d\\ude00\"]}]],\"backup_service_info\":{\"attestation\":{},"
+            " {\"x\":[[{\"y\":[{},[],null,true,-1.5e3,\"\\ud83d\\ude00\"]}]],\"backup_service_"
+            "info\":{\"attestation\":{},"
             "\"public_key\":\"" K_BOB "\"}} ");
     end();
 }
@@ -296,10 +313,12 @@ static void a_view_refuses_to_write(void)
 
 static void a_dialect_has_only_its_own_methods(void)
 {
-    static const char *const deployed_only[] = {"migration_info", "register_backup_service", "start_node_migration",
-                                                "conclude_node_migration", "cancel_node_migration"};
-    static const char *const draft_only[] = {"recovery_info", "ephemeral_keys", "set_backup_service", "swap_node",
-                                             "conclude_recovery", "publish_ephemeral_key"};
+    static const char *const deployed_only[] = {"migration_info", "register_backup_service",
+                                                "start_node_migration", "conclude_node_migration",
+                                                "cancel_node_migration"};
+    static const char *const draft_only[] = {"recovery_info",      "ephemeral_keys",
+                                             "set_backup_service", "swap_node",
+                                             "conclude_recovery",  "publish_ephemeral_key"};
     struct mig_contract_outcome out;
     begin(MIG_CONTRACT_DRAFT);
     for (size_t i = 0; i < 5; i++) {
@@ -321,7 +340,8 @@ static void only_init_answers_before_init(void)
 {
     CU_ASSERT_EQUAL_FATAL(mig_contract_new("v1.signer", MIG_CONTRACT_3_14_1, &contract), MIG_OK);
     panics("state", NULL, NULL, 0, "", "Calling default not allowed.");
-    panics("register_backup_service", "alice.near", K_ALICE, 1, REGISTER, "Calling default not allowed.");
+    panics("register_backup_service", "alice.near", K_ALICE, 1, REGISTER,
+           "Calling default not allowed.");
     end();
 }
 
@@ -346,10 +366,12 @@ static void a_migration_moves_the_seat_in_place(void)
            "Invalid TEE Remote Attestation: destination node TEE quote is invalid");
     returns("submit_participant_info", "alice.near", K_ACCOUNT, 0, ATTEST);
     returns("conclude_node_migration", "alice.near", K_ACCOUNT, 0, KEYSET(2));
-    CU_ASSERT(state_contains("[\"alice.near\",0,{\"url\":\"http://new.example:80\",\"tls_public_key\":\"" K_NEW "\"}]"));
+    CU_ASSERT(state_contains(
+        "[\"alice.near\",0,{\"url\":\"http://new.example:80\",\"tls_public_key\":\"" K_NEW "\"}]"));
     CU_ASSERT(state_contains("\"keyset\":{\"epoch_id\":5"));
     shows("migration_info", "{}");
-    panics("conclude_node_migration", "alice.near", K_ACCOUNT, 0, KEYSET(2), "Node does not have an ongoing recovery");
+    panics("conclude_node_migration", "alice.near", K_ACCOUNT, 0, KEYSET(2),
+           "Node does not have an ongoing recovery");
     end();
 }
 
@@ -368,19 +390,24 @@ static void a_keyset_that_differs_only_in_the_attempt_does_not_conclude(void)
 
 static void conclude_needs_an_attestation_that_is_still_valid(void)
 {
-    static const char invalid[] = "Invalid TEE Remote Attestation: destination node TEE quote is invalid";
+    static const char invalid[] =
+        "Invalid TEE Remote Attestation: destination node TEE quote is invalid";
     begin(MIG_CONTRACT_3_14_1);
     returns("start_node_migration", "alice.near", K_ALICE, 1, START);
     returns("submit_participant_info", "alice.near", K_ACCOUNT, 0,
-            "{\"proposed_participant_attestation\":{\"Mock\":{\"WithConstraints\":{\"expiry_timestamp_seconds\":"
+            "{\"proposed_participant_attestation\":{\"Mock\":{\"WithConstraints\":{\"expiry_"
+            "timestamp_seconds\":"
             "1700000001}}},\"tls_public_key\":\"" K_NEW "\"}");
-    drive("{\"op\":\"set_attestation\",\"tls_public_key\":\"" K_NEW "\",\"valid\":true,\"expires\":1700000000}");
+    drive("{\"op\":\"set_attestation\",\"tls_public_key\":\"" K_NEW
+          "\",\"valid\":true,\"expires\":1700000000}");
     panics("conclude_node_migration", "alice.near", K_ACCOUNT, 0, KEYSET(2), invalid);
-    drive("{\"op\":\"set_attestation\",\"tls_public_key\":\"" K_NEW "\",\"valid\":false,\"expires\":0}");
+    drive("{\"op\":\"set_attestation\",\"tls_public_key\":\"" K_NEW
+          "\",\"valid\":false,\"expires\":0}");
     panics("conclude_node_migration", "alice.near", K_ACCOUNT, 0, KEYSET(2), invalid);
     drive("{\"op\":\"remove_attestation\",\"tls_public_key\":\"" K_NEW "\"}");
     panics("conclude_node_migration", "alice.near", K_ACCOUNT, 0, KEYSET(2), invalid);
-    drive("{\"op\":\"set_attestation\",\"tls_public_key\":\"" K_NEW "\",\"valid\":true,\"account_id\":\"alice.near\"}");
+    drive("{\"op\":\"set_attestation\",\"tls_public_key\":\"" K_NEW
+          "\",\"valid\":true,\"account_id\":\"alice.near\"}");
     returns("conclude_node_migration", "alice.near", K_ACCOUNT, 0, KEYSET(2));
     end();
 }
@@ -388,9 +415,11 @@ static void conclude_needs_an_attestation_that_is_still_valid(void)
 static void submit_refuses_an_invalid_attestation_and_another_accounts_key(void)
 {
     begin(MIG_CONTRACT_3_14_1);
-    panics("submit_participant_info", "alice.near", K_ACCOUNT, 0,
-           "{\"proposed_participant_attestation\":{\"Mock\":\"Invalid\"},\"tls_public_key\":\"" K_NEW "\"}",
-           "Invalid TEE Remote Attestation: the submitted attestation failed verification");
+    panics(
+        "submit_participant_info", "alice.near", K_ACCOUNT, 0,
+        "{\"proposed_participant_attestation\":{\"Mock\":\"Invalid\"},\"tls_public_key\":\"" K_NEW
+        "\"}",
+        "Invalid TEE Remote Attestation: the submitted attestation failed verification");
     returns("submit_participant_info", "alice.near", K_ACCOUNT, 0, ATTEST);
     panics("submit_participant_info", "bob.near", K_BOB, 0, ATTEST,
            "Invalid TEE Remote Attestation: the TLS key belongs to another account");
@@ -403,10 +432,12 @@ static void one_account_can_hold_several_attestations(void)
     returns("submit_participant_info", "alice.near", K_ACCOUNT, 0, ATTEST);
     struct mig_contract_outcome out;
     run("get_tee_accounts", NULL, NULL, 0, "{}", &out);
-    CU_ASSERT_PTR_NOT_NULL(strstr(out.text, "{\"account_id\":\"alice.near\",\"tls_public_key\":\"" K_NEW
-                                            "\",\"account_public_key\":\"" K_ACCOUNT "\"}"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(out.text, "{\"account_id\":\"alice.near\",\"tls_public_key\":\"" K_ALICE
-                                            "\",\"account_public_key\":\"" K_ACCOUNT "\"}"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(out.text,
+                                  "{\"account_id\":\"alice.near\",\"tls_public_key\":\"" K_NEW
+                                  "\",\"account_public_key\":\"" K_ACCOUNT "\"}"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(out.text,
+                                  "{\"account_id\":\"alice.near\",\"tls_public_key\":\"" K_ALICE
+                                  "\",\"account_public_key\":\"" K_ACCOUNT "\"}"));
     CU_ASSERT_PTR_NOT_NULL(strstr(out.text, "\"" K_BOB "\",\"account_public_key\":null}"));
     mig_contract_outcome_clear(&out);
     end();
@@ -417,7 +448,8 @@ static void cancel_removes_the_record_and_exists_only_where_it_does(void)
     begin(MIG_CONTRACT_3_14_1);
     panics("cancel_node_migration", "alice.near", K_ALICE, 0, "{}",
            "Attached deposit is lower than required. Attached: 0, required: 1");
-    panics("cancel_node_migration", "alice.near", K_ALICE, 1, "{}", "Node does not have an ongoing recovery");
+    panics("cancel_node_migration", "alice.near", K_ALICE, 1, "{}",
+           "Node does not have an ongoing recovery");
     returns("start_node_migration", "alice.near", K_ALICE, 1, START);
     returns("cancel_node_migration", "alice.near", K_ALICE, 1, "{}");
     shows("migration_info", "{}");
@@ -430,12 +462,13 @@ static void the_deployed_record_survives_a_resharing(void)
     returns("start_node_migration", "alice.near", K_ALICE, 1, START);
     drive(RESHARE);
     panics("start_node_migration", "alice.near", K_ALICE, 1, START, "The protocol is not Running.");
-    panics("conclude_node_migration", "alice.near", K_ACCOUNT, 0, KEYSET(2), "The protocol is not Running.");
+    panics("conclude_node_migration", "alice.near", K_ACCOUNT, 0, KEYSET(2),
+           "The protocol is not Running.");
     drive("{\"op\":\"cancel_resharing\"}");
     CU_ASSERT(state_contains("\"previously_cancelled_resharing_epoch_id\":6"));
     shows("migration_info", "{\"alice.near\":[null,{\"signer_account_pk\":\"" K_ACCOUNT
-                            "\",\"destination_node_info\":{\"url\":\"http://new.example:80\",\"tls_public_key\":\"" K_NEW
-                            "\"}}]}");
+                            "\",\"destination_node_info\":{\"url\":\"http://"
+                            "new.example:80\",\"tls_public_key\":\"" K_NEW "\"}}]}");
     end();
 }
 
@@ -445,14 +478,15 @@ static void the_end_of_a_resharing_tidies_up_only_behind_backup_services(void)
     returns("start_node_migration", "alice.near", K_ALICE, 1, START);
     returns("start_node_migration", "bob.near", K_BOB, 1, START);
     returns("register_backup_service", "bob.near", K_BOB, 1, REGISTER);
-    drive("{\"op\":\"start_resharing\",\"threshold\":1,\"participants\":[{\"account_id\":\"carol.near\",\"url\":"
+    drive("{\"op\":\"start_resharing\",\"threshold\":1,\"participants\":[{\"account_id\":\"carol."
+          "near\",\"url\":"
           "\"http://carol.example:80\",\"tls_public_key\":\"" K_NEW "\"}]}");
     returns("register_backup_service", "carol.near", K_NEW, 1, REGISTER);
     drive("{\"op\":\"finish_resharing\"}");
-    shows("migration_info",
-          "{\"alice.near\":[null,{\"signer_account_pk\":\"" K_ACCOUNT "\",\"destination_node_info\":{\"url\":"
-          "\"http://new.example:80\",\"tls_public_key\":\"" K_NEW "\"}}],\"carol.near\":[{\"public_key\":\"" K_ACCOUNT
-          "\"},null]}");
+    shows("migration_info", "{\"alice.near\":[null,{\"signer_account_pk\":\"" K_ACCOUNT
+                            "\",\"destination_node_info\":{\"url\":"
+                            "\"http://new.example:80\",\"tls_public_key\":\"" K_NEW
+                            "\"}}],\"carol.near\":[{\"public_key\":\"" K_ACCOUNT "\"},null]}");
     end();
 }
 
@@ -461,8 +495,10 @@ static void the_end_of_a_resharing_tidies_up_only_behind_backup_services(void)
 static void a_resharing_raises_the_epoch_and_keeps_the_keys(void)
 {
     begin(MIG_CONTRACT_3_14_1);
-    drive("{\"op\":\"start_resharing\",\"participants\":[{\"account_id\":\"alice.near\"},{\"account_id\":\"bob.near\"},"
-          "{\"account_id\":\"carol.near\",\"url\":\"http://carol.example:80\",\"tls_public_key\":\"" K_NEW
+    drive("{\"op\":\"start_resharing\",\"participants\":[{\"account_id\":\"alice.near\"},{"
+          "\"account_id\":\"bob.near\"},"
+          "{\"account_id\":\"carol.near\",\"url\":\"http://"
+          "carol.example:80\",\"tls_public_key\":\"" K_NEW
           "\"}],\"threshold\":3,\"per_domain_thresholds\":{\"1\":3}}");
     CU_ASSERT(state_contains("{\"Resharing\":{\"previous_running_state\":"));
     CU_ASSERT(state_contains("\"resharing_key\":{\"epoch_id\":6,\"domain\":{\"id\":0"));
@@ -470,13 +506,15 @@ static void a_resharing_raises_the_epoch_and_keeps_the_keys(void)
     CU_ASSERT(state_contains("\"per_domain_thresholds\":{\"1\":3}"));
     drive("{\"op\":\"start_attempt\"}");
     drive("{\"op\":\"start_attempt\"}");
-    CU_ASSERT(state_contains("\"instance\":{\"attempt_id\":1,\"started_in\":1000,\"expires_on\":1030,\"completed\":[],"
-                             "\"public_key\":null},\"next_attempt_id\":2"));
+    CU_ASSERT(state_contains(
+        "\"instance\":{\"attempt_id\":1,\"started_in\":1000,\"expires_on\":1030,\"completed\":[],"
+        "\"public_key\":null},\"next_attempt_id\":2"));
     drive("{\"op\":\"finish_domain\"}");
     CU_ASSERT(state_contains("\"reshared_keys\":[{\"domain_id\":0,"));
     drive("{\"op\":\"finish_resharing\",\"attempt\":7}");
-    CU_ASSERT(state_contains("\"keyset\":{\"epoch_id\":6,\"domains\":[{\"domain_id\":0,\"key\":{\"Secp256k1\":"
-                             "{\"near_public_key\":\"" K_SECP "\"}},\"attempt\":1}"));
+    CU_ASSERT(state_contains(
+        "\"keyset\":{\"epoch_id\":6,\"domains\":[{\"domain_id\":0,\"key\":{\"Secp256k1\":"
+        "{\"near_public_key\":\"" K_SECP "\"}},\"attempt\":1}"));
     CU_ASSERT(state_contains("\"attempt\":7}"));
     CU_ASSERT(state_contains("\"reconstruction_threshold\":3"));
     CU_ASSERT(state_contains("\"next_id\":3"));
@@ -486,10 +524,12 @@ static void a_resharing_raises_the_epoch_and_keeps_the_keys(void)
 static void added_domains_pass_through_initializing(void)
 {
     begin(MIG_CONTRACT_3_14_1);
-    drive("{\"op\":\"add_domains\",\"domains\":[{\"protocol\":\"ConfidentialKeyDerivation\"},{\"protocol\":\"Frost\"}]}");
+    drive("{\"op\":\"add_domains\",\"domains\":[{\"protocol\":\"ConfidentialKeyDerivation\"},{"
+          "\"protocol\":\"Frost\"}]}");
     CU_ASSERT(state_contains("{\"Initializing\":{\"domains\":"));
-    CU_ASSERT(state_contains("\"generating_key\":{\"epoch_id\":5,\"domain\":{\"id\":2,\"protocol\":"
-                             "\"ConfidentialKeyDerivation\",\"reconstruction_threshold\":2,\"purpose\":\"CKD\"}"));
+    CU_ASSERT(state_contains(
+        "\"generating_key\":{\"epoch_id\":5,\"domain\":{\"id\":2,\"protocol\":"
+        "\"ConfidentialKeyDerivation\",\"reconstruction_threshold\":2,\"purpose\":\"CKD\"}"));
     returns("register_backup_service", "alice.near", K_ALICE, 1, REGISTER);
     drive("{\"op\":\"finish_initializing\"}");
     CU_ASSERT(state_contains("\"Running\""));
@@ -513,9 +553,12 @@ static void impossible_moves_change_nothing(void)
     drive_fails("{\"op\":\"add_domains\",\"domains\":[]}", MIG_ERR_MALFORMED);
     drive_fails("{\"op\":\"add_domains\"}", MIG_ERR_MALFORMED);
     drive_fails("{\"op\":\"start_resharing\",\"threshold\":3}", MIG_ERR_MALFORMED);
-    drive_fails("{\"op\":\"start_resharing\",\"participants\":[{\"account_id\":\"new.near\"}]}", MIG_ERR_MALFORMED);
-    drive_fails("{\"op\":\"start_resharing\",\"per_domain_thresholds\":{\"9\":2}}", MIG_ERR_MALFORMED);
-    drive_fails("{\"op\":\"start_resharing\",\"participants\":[{\"account_id\":\"bob.near\"},{\"account_id\":"
+    drive_fails("{\"op\":\"start_resharing\",\"participants\":[{\"account_id\":\"new.near\"}]}",
+                MIG_ERR_MALFORMED);
+    drive_fails("{\"op\":\"start_resharing\",\"per_domain_thresholds\":{\"9\":2}}",
+                MIG_ERR_MALFORMED);
+    drive_fails("{\"op\":\"start_resharing\",\"participants\":[{\"account_id\":\"bob.near\"},{"
+                "\"account_id\":"
                 "\"bob.near\"}]}",
                 MIG_ERR_MALFORMED);
     drive_fails("{\"op\":\"nonsense\"}", MIG_ERR_NOT_FOUND);
@@ -529,15 +572,20 @@ static void impossible_moves_change_nothing(void)
 static void a_dump_loads_to_the_same_contract(void)
 {
     static const char *const ops[] = {
-        "{\"op\":\"start_resharing\"}", "{\"op\":\"start_attempt\"}", "{\"op\":\"finish_resharing\"}",
+        "{\"op\":\"start_resharing\"}",
+        "{\"op\":\"start_attempt\"}",
+        "{\"op\":\"finish_resharing\"}",
         "{\"op\":\"add_domains\",\"domains\":[{\"protocol\":\"ConfidentialKeyDerivation\"}]}",
         "{\"op\":\"set_state\",\"state\":\"NotInitialized\"}",
-        "{\"op\":\"allow_image\",\"hash\":\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}",
+        "{\"op\":\"allow_image\",\"hash\":"
+        "\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}",
     };
     char why[MIG_CONTRACT_WHY_MAX];
     begin(MIG_CONTRACT_DRAFT);
-    returns("set_backup_service", "alice.near", K_ALICE, 0, "{\"backup_service\":{\"public_key\":\"" K_NEW "\"}}");
-    returns("publish_ephemeral_key", "alice.near", K_ACCOUNT, 0, "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}");
+    returns("set_backup_service", "alice.near", K_ALICE, 0,
+            "{\"backup_service\":{\"public_key\":\"" K_NEW "\"}}");
+    returns("publish_ephemeral_key", "alice.near", K_ACCOUNT, 0,
+            "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}");
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         char *text;
         char *again;
@@ -563,42 +611,51 @@ static void a_dump_loads_to_the_same_contract(void)
 static void docker_hashes_come_in_both_deployed_shapes(void)
 {
     static const char allow[] =
-        "{\"op\":\"allow_image\",\"hash\":\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}";
+        "{\"op\":\"allow_image\",\"hash\":"
+        "\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}";
     begin(MIG_CONTRACT_3_13_0);
     drive(allow);
-    shows("allowed_docker_image_hashes", "[\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"]");
+    shows("allowed_docker_image_hashes",
+          "[\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"]");
     end();
     begin(MIG_CONTRACT_3_14_1);
     drive(allow);
-    shows("allowed_docker_image_hashes", "[{\"image_hash\":\"00112233445566778899aabbccddeeff00112233445566778899aabbcc"
-                                         "ddeeff\",\"expiry_timestamp_seconds\":null}]");
+    shows("allowed_docker_image_hashes",
+          "[{\"image_hash\":\"00112233445566778899aabbccddeeff00112233445566778899aabbcc"
+          "ddeeff\",\"expiry_timestamp_seconds\":null}]");
     end();
 }
 
 /* Draft */
 
-#define SWAP                                                                                                           \
-    "{\"participant_info\":{\"url\":\"http://new.example:80\",\"tls_public_key\":\"" K_NEW                              \
+#define SWAP                                                                                       \
+    "{\"participant_info\":{\"url\":\"http://new.example:80\",\"tls_public_key\":\"" K_NEW         \
     "\",\"node_account_public_key\":\"" K_BOB "\"}}"
-#define PAIR(epoch, domain, attempt, key)                                                                              \
-    "[{\"epoch_id\":" #epoch ",\"domain_id\":" #domain ",\"attempt_id\":" #attempt "},\"" key "\"]"
-#define CONCLUDE(epoch, attempt)                                                                                       \
+#define PAIR(epoch, domain, attempt, key)                                                          \
+    "[{\"epoch_id\":" #epoch ",\"domain_id\":" #domain ",\"attempt_id\":" #attempt "},\"" key "\"" \
+                                                                                              "]"
+#define CONCLUDE(epoch, attempt)                                                                   \
     "{\"public_keys\":[" PAIR(epoch, 1, attempt, K_NEW) "," PAIR(epoch, 0, 0, K_SECP) "]}"
 
 static void the_draft_swap_runs_to_its_end(void)
 {
     begin(MIG_CONTRACT_DRAFT);
-    returns("set_backup_service", "alice.near", K_ALICE, 0, "{\"backup_service\":{\"public_key\":\"" K_NEW "\"}}");
+    returns("set_backup_service", "alice.near", K_ALICE, 0,
+            "{\"backup_service\":{\"public_key\":\"" K_NEW "\"}}");
     returns("swap_node", "alice.near", K_ALICE, 0, SWAP);
-    shows("recovery_info", "{\"backup_services\":{\"alice.near\":{\"public_key\":\"" K_NEW
-                           "\"}},\"recoveries\":{\"alice.near\":{\"epoch_id\":5,\"participant_info\":{\"url\":"
-                           "\"http://new.example:80\",\"tls_public_key\":\"" K_NEW
-                           "\"},\"node_account_public_key\":\"" K_BOB "\"}}}");
+    shows("recovery_info",
+          "{\"backup_services\":{\"alice.near\":{\"public_key\":\"" K_NEW
+          "\"}},\"recoveries\":{\"alice.near\":{\"epoch_id\":5,\"participant_info\":{\"url\":"
+          "\"http://new.example:80\",\"tls_public_key\":\"" K_NEW
+          "\"},\"node_account_public_key\":\"" K_BOB "\"}}}");
     returns("submit_participant_info", "alice.near", K_BOB, 0, ATTEST);
-    returns("publish_ephemeral_key", "alice.near", K_BOB, 0, "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}");
+    returns("publish_ephemeral_key", "alice.near", K_BOB, 0,
+            "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}");
     returns("conclude_recovery", "alice.near", K_BOB, 0, CONCLUDE(5, 2));
-    CU_ASSERT(state_contains("[\"alice.near\",0,{\"url\":\"http://new.example:80\",\"tls_public_key\":\"" K_NEW "\"}]"));
-    shows("recovery_info", "{\"backup_services\":{\"alice.near\":{\"public_key\":\"" K_NEW "\"}},\"recoveries\":{}}");
+    CU_ASSERT(state_contains(
+        "[\"alice.near\",0,{\"url\":\"http://new.example:80\",\"tls_public_key\":\"" K_NEW "\"}]"));
+    shows("recovery_info", "{\"backup_services\":{\"alice.near\":{\"public_key\":\"" K_NEW
+                           "\"}},\"recoveries\":{}}");
     shows("ephemeral_keys", "{}");
     end();
 }
@@ -607,12 +664,14 @@ static void the_draft_conclude_refuses_whatever_does_not_fit(void)
 {
     static const char differ[] = "The submitted keys differ from the contract's keyset";
     begin(MIG_CONTRACT_DRAFT);
-    panics("conclude_recovery", "alice.near", K_BOB, 0, CONCLUDE(5, 2), "Node does not have an ongoing recovery");
+    panics("conclude_recovery", "alice.near", K_BOB, 0, CONCLUDE(5, 2),
+           "Node does not have an ongoing recovery");
     returns("swap_node", "alice.near", K_ALICE, 0, SWAP);
     panics("conclude_recovery", "alice.near", K_BOB, 0, CONCLUDE(6, 2), differ);
     panics("conclude_recovery", "alice.near", K_BOB, 0, CONCLUDE(5, 1), differ);
     panics("conclude_recovery", "alice.near", K_BOB, 0, "{\"public_keys\":[]}", differ);
-    panics("conclude_recovery", "alice.near", K_BOB, 0, "{\"public_keys\":[" PAIR(5, 0, 0, K_SECP) "]}", differ);
+    panics("conclude_recovery", "alice.near", K_BOB, 0,
+           "{\"public_keys\":[" PAIR(5, 0, 0, K_SECP) "]}", differ);
     panics("conclude_recovery", "alice.near", K_BOB, 0,
            "{\"public_keys\":[" PAIR(4, 0, 0, K_SECP) "," PAIR(5, 1, 2, K_NEW) "]}", differ);
     panics("conclude_recovery", "alice.near", K_BOB, 0,
@@ -623,22 +682,26 @@ static void the_draft_conclude_refuses_whatever_does_not_fit(void)
            "The transaction was not signed with the recovering node's account key");
     panics("conclude_recovery", "alice.near", K_BOB, 0, CONCLUDE(5, 2),
            "Invalid TEE Remote Attestation: destination node TEE quote is invalid");
-    panics("conclude_recovery", "alice.near", K_BOB, 1, CONCLUDE(5, 2), "Method conclude_recovery doesn't accept deposit");
-    panics("conclude_recovery", "zoe.near", K_BOB, 0, CONCLUDE(5, 2), "Not a participant: zoe.near");
+    panics("conclude_recovery", "alice.near", K_BOB, 1, CONCLUDE(5, 2),
+           "Method conclude_recovery doesn't accept deposit");
+    panics("conclude_recovery", "zoe.near", K_BOB, 0, CONCLUDE(5, 2),
+           "Not a participant: zoe.near");
     drive("{\"op\":\"set_epoch\",\"epoch_id\":6}");
-    panics("conclude_recovery", "alice.near", K_BOB, 0, CONCLUDE(6, 2), "The recovery belongs to another epoch");
+    panics("conclude_recovery", "alice.near", K_BOB, 0, CONCLUDE(6, 2),
+           "The recovery belongs to another epoch");
     end();
 }
 
 static void draft_recoveries_are_emptied_when_running_ends(void)
 {
-    static const char *const ends[] = {RESHARE,
-                                       "{\"op\":\"add_domains\",\"domains\":[{\"protocol\":\"Frost\"}]}",
-                                       "{\"op\":\"set_state\",\"state\":\"NotInitialized\"}"};
+    static const char *const ends[] = {
+        RESHARE, "{\"op\":\"add_domains\",\"domains\":[{\"protocol\":\"Frost\"}]}",
+        "{\"op\":\"set_state\",\"state\":\"NotInitialized\"}"};
     for (size_t i = 0; i < 3; i++) {
         begin(MIG_CONTRACT_DRAFT);
         returns("swap_node", "alice.near", K_ALICE, 0, SWAP);
-        returns("publish_ephemeral_key", "alice.near", K_ACCOUNT, 0, "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}");
+        returns("publish_ephemeral_key", "alice.near", K_ACCOUNT, 0,
+                "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}");
         drive(ends[i]);
         shows("recovery_info", "{\"backup_services\":{},\"recoveries\":{}}");
         shows("ephemeral_keys", "{}");
@@ -649,19 +712,24 @@ static void draft_recoveries_are_emptied_when_running_ends(void)
 static void ephemeral_keys_are_published_by_the_right_key_only(void)
 {
     begin(MIG_CONTRACT_DRAFT);
-    panics("publish_ephemeral_key", "alice.near", K_ALICE, 0, "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}",
+    panics("publish_ephemeral_key", "alice.near", K_ALICE, 0,
+           "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}",
            "Only the node's account key may publish for the node");
-    panics("publish_ephemeral_key", "alice.near", K_ACCOUNT, 0, "{\"role\":\"service\",\"public_key\":\"" X_KEY "\"}",
+    panics("publish_ephemeral_key", "alice.near", K_ACCOUNT, 0,
+           "{\"role\":\"service\",\"public_key\":\"" X_KEY "\"}",
            "The node's account key may not publish for the service");
-    panics("publish_ephemeral_key", "alice.near", K_ACCOUNT, 0, "{\"role\":\"node\",\"public_key\":\"" X_ZERO "\"}",
-           "The ephemeral key is zero");
-    panics("publish_ephemeral_key", "zoe.near", K_ACCOUNT, 0, "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}",
-           "Not a participant: zoe.near");
-    returns("publish_ephemeral_key", "alice.near", K_ACCOUNT, 0, "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}");
-    returns("publish_ephemeral_key", "alice.near", K_ALICE, 0, "{\"role\":\"service\",\"public_key\":\"" X_KEY "\"}");
+    panics("publish_ephemeral_key", "alice.near", K_ACCOUNT, 0,
+           "{\"role\":\"node\",\"public_key\":\"" X_ZERO "\"}", "The ephemeral key is zero");
+    panics("publish_ephemeral_key", "zoe.near", K_ACCOUNT, 0,
+           "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}", "Not a participant: zoe.near");
+    returns("publish_ephemeral_key", "alice.near", K_ACCOUNT, 0,
+            "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}");
+    returns("publish_ephemeral_key", "alice.near", K_ALICE, 0,
+            "{\"role\":\"service\",\"public_key\":\"" X_KEY "\"}");
     shows("ephemeral_keys", "{\"alice.near\":{\"node\":\"" X_KEY "\",\"service\":\"" X_KEY "\"}}");
     returns("swap_node", "alice.near", K_ALICE, 0, SWAP);
-    returns("publish_ephemeral_key", "alice.near", K_BOB, 0, "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}");
+    returns("publish_ephemeral_key", "alice.near", K_BOB, 0,
+            "{\"role\":\"node\",\"public_key\":\"" X_KEY "\"}");
     end();
 }
 
@@ -673,7 +741,8 @@ static void amounts_keep_their_128_bits(void)
     CU_ASSERT_EQUAL(mig_amount_parse(max, strlen(max), &amount), MIG_OK);
     mig_amount_format(amount, text);
     CU_ASSERT_STRING_EQUAL(text, max);
-    CU_ASSERT_EQUAL(mig_amount_parse("340282366920938463463374607431768211456", 39, &amount), MIG_ERR_MALFORMED);
+    CU_ASSERT_EQUAL(mig_amount_parse("340282366920938463463374607431768211456", 39, &amount),
+                    MIG_ERR_MALFORMED);
     CU_ASSERT_EQUAL(mig_amount_parse("", 0, &amount), MIG_ERR_MALFORMED);
     CU_ASSERT_EQUAL(mig_amount_parse("01", 2, &amount), MIG_ERR_MALFORMED);
     CU_ASSERT_EQUAL(mig_amount_parse("-1", 2, &amount), MIG_ERR_MALFORMED);

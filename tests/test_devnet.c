@@ -51,17 +51,21 @@ static const char *genesis(void)
 {
     static char text[4096];
     make_keys();
-    (void)snprintf(text, sizeof text,
-                   "{\"dialect\":\"3.14.1\",\"height\":1000,\"contract\":{\"account_id\":\"v1.signer\",\"epoch_id\":5,"
-                   "\"threshold\":2,\"participants\":[{\"account_id\":\"alice.near\",\"url\":\"http://a:80\","
-                   "\"tls_public_key\":\"" K_TLS_A "\"},{\"account_id\":\"bob.near\",\"url\":\"http://b:80\","
-                   "\"tls_public_key\":\"" K_TLS_B "\"}],\"domains\":[{\"protocol\":\"Frost\"}]},\"accounts\":["
-                   "{\"account_id\":\"alice.near\",\"balance\":\"1000000000000000000000000000\",\"keys\":["
-                   "{\"public_key\":\"%s\"},{\"public_key\":\"%s\",\"permission\":{\"FunctionCall\":{\"allowance\":"
-                   "\"1000000000000000000000000\",\"receiver_id\":\"v1.signer\",\"method_names\":"
-                   "[\"conclude_node_migration\",\"submit_participant_info\"]}}}]},"
-                   "{\"account_id\":\"poor.near\",\"balance\":\"1\",\"keys\":[{\"public_key\":\"%s\"}]}]}",
-                   operator_text, node_text, operator_text);
+    (void)snprintf(
+        text, sizeof text,
+        "{\"dialect\":\"3.14.1\",\"height\":1000,\"contract\":{\"account_id\":\"v1.signer\","
+        "\"epoch_id\":5,"
+        "\"threshold\":2,\"participants\":[{\"account_id\":\"alice.near\",\"url\":\"http://a:80\","
+        "\"tls_public_key\":\"" K_TLS_A "\"},{\"account_id\":\"bob.near\",\"url\":\"http://b:80\","
+        "\"tls_public_key\":\"" K_TLS_B
+        "\"}],\"domains\":[{\"protocol\":\"Frost\"}]},\"accounts\":["
+        "{\"account_id\":\"alice.near\",\"balance\":\"1000000000000000000000000000\",\"keys\":["
+        "{\"public_key\":\"%s\"},{\"public_key\":\"%s\",\"permission\":{\"FunctionCall\":{"
+        "\"allowance\":"
+        "\"1000000000000000000000000\",\"receiver_id\":\"v1.signer\",\"method_names\":"
+        "[\"conclude_node_migration\",\"submit_participant_info\"]}}}]},"
+        "{\"account_id\":\"poor.near\",\"balance\":\"1\",\"keys\":[{\"public_key\":\"%s\"}]}]}",
+        operator_text, node_text, operator_text);
     return text;
 }
 
@@ -130,7 +134,8 @@ static json_t *at(const json_t *value, const char *path)
     while (value != NULL && *path != '\0') {
         size_t n = strcspn(path, ".");
         (void)snprintf(name, sizeof name, "%.*s", (int)n, path);
-        value = json_is_array(value) ? json_array_get(value, (size_t)atoi(name)) : json_object_get(value, name);
+        value = json_is_array(value) ? json_array_get(value, (size_t)atoi(name))
+                                     : json_object_get(value, name);
         path += n + (path[n] == '.');
     }
     return (json_t *)value;
@@ -157,7 +162,8 @@ static json_t *view_at(const char *method, const char *where)
     char text[16384];
     size_t len = 0;
     (void)snprintf(params, sizeof params,
-                   "{\"request_type\":\"call_function\",%s,\"account_id\":\"v1.signer\",\"method_name\":\"%s\","
+                   "{\"request_type\":\"call_function\",%s,\"account_id\":\"v1.signer\",\"method_"
+                   "name\":\"%s\","
                    "\"args_base64\":\"e30=\"}",
                    where, method);
     json_t *answer = ask("query", params, 200);
@@ -190,7 +196,7 @@ struct wish {
     const char *method;
     const char *args;
     uint64_t deposit;
-    uint64_t nonce; /* 0: one that fits */
+    uint64_t nonce;         /* 0: one that fits */
     const char *block_hash; /* NULL: of a final block */
 };
 
@@ -222,7 +228,8 @@ static char *sign(const struct wish *w, const struct mig_identity *key)
     uint8_t *bytes;
     uint8_t hash[MIG_DIGEST_LEN];
     size_t len;
-    CU_ASSERT_EQUAL_FATAL(mig_hash_parse(w->block_hash != NULL ? w->block_hash : final, tx.block_hash), MIG_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        mig_hash_parse(w->block_hash != NULL ? w->block_hash : final, tx.block_hash), MIG_OK);
     CU_ASSERT_EQUAL_FATAL(mig_tx_sign(&tx, key, &bytes, &len, hash), MIG_OK);
     char *text = malloc(MIG_BASE64_LEN(len));
     CU_ASSERT_EQUAL_FATAL(mig_base64_encode(bytes, len, text, MIG_BASE64_LEN(len)), MIG_OK);
@@ -254,13 +261,15 @@ static json_t *refusal(const struct wish *w, const struct mig_identity *key, con
     json_t *answer = submit(w, key);
     CU_ASSERT(says(answer, "error.name", "HANDLER_ERROR"));
     CU_ASSERT(says(answer, "error.cause.name", "INVALID_TRANSACTION"));
-    json_t *detail = json_incref(at(at(answer, "error.data.TxExecutionError.InvalidTxError"), path));
+    json_t *detail =
+        json_incref(at(at(answer, "error.data.TxExecutionError.InvalidTxError"), path));
     CU_ASSERT_PTR_NOT_NULL(detail);
     json_decref(answer);
     return detail;
 }
 
-static void refused_as(const struct wish *w, const struct mig_identity *key, const char *path, const char *text)
+static void refused_as(const struct wish *w, const struct mig_identity *key, const char *path,
+                       const char *text)
 {
     json_t *detail = refusal(w, key, path);
     if (text != NULL)
@@ -272,7 +281,9 @@ static unsigned __int128 balance(const char *account)
 {
     char params[256];
     unsigned __int128 amount;
-    (void)snprintf(params, sizeof params, "{\"request_type\":\"view_account\"," OPTIMISTIC ",\"account_id\":\"%s\"}", account);
+    (void)snprintf(params, sizeof params,
+                   "{\"request_type\":\"view_account\"," OPTIMISTIC ",\"account_id\":\"%s\"}",
+                   account);
     json_t *answer = ask("query", params, 200);
     const char *text = json_string_value(at(answer, "result.amount"));
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
@@ -286,7 +297,8 @@ static unsigned __int128 balance(const char *account)
 static void echoes_the_id_as_it_came(void)
 {
     start();
-    json_t *a = ask_raw("{\"jsonrpc\":\"2.0\",\"id\":\"123\",\"method\":\"gas_price\",\"params\":[null]}", 200);
+    json_t *a = ask_raw(
+        "{\"jsonrpc\":\"2.0\",\"id\":\"123\",\"method\":\"gas_price\",\"params\":[null]}", 200);
     CU_ASSERT(says(a, "id", "123"));
     CU_ASSERT(says(a, "result.gas_price", "100000000"));
     json_decref(a);
@@ -300,10 +312,15 @@ static void echoes_the_id_as_it_came(void)
 static void refuses_what_is_not_a_request(void)
 {
     static const char *const bad[] = {
-        "", "[]", "{", "{\"jsonrpc\":\"2.0\"}", "{\"jsonrpc\":\"1.0\",\"method\":\"status\",\"id\":1}",
+        "",
+        "[]",
+        "{",
+        "{\"jsonrpc\":\"2.0\"}",
+        "{\"jsonrpc\":\"1.0\",\"method\":\"status\",\"id\":1}",
         "{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":2,\"method\":\"status\"}",
         "{\"jsonrpc\":\"2.0\",\"method\":\"query\",\"params\":{}}",
-        "{\"jsonrpc\":\"2.0\",\"method\":\"query\",\"params\":{\"request_type\":\"view_account\",\"account_id\":\"a\"}}",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"query\",\"params\":{\"request_type\":\"view_account\","
+        "\"account_id\":\"a\"}}",
         "{\"jsonrpc\":\"2.0\",\"method\":\"query\",\"params\":{\"request_type\":\"x\"," FINAL "}}",
         "{\"jsonrpc\":\"2.0\",\"method\":\"block\",\"params\":{" FINAL ",\"block_id\":1000}}",
         "{\"jsonrpc\":\"2.0\",\"method\":\"block\",\"params\":{\"finality\":\"sometime\"}}",
@@ -327,22 +344,50 @@ static void refuses_what_is_not_a_request(void)
 static void reports_contract_errors_inside_the_result(void)
 {
     start();
-    json_t *a = ask("query", "{\"request_type\":\"call_function\"," FINAL ",\"account_id\":\"v1.signer\",\"method_name\":\"nope\",\"args_base64\":\"\"}", 200);
-    CU_ASSERT(says(a, "result.error", "wasm execution failed with error: MethodResolveError(MethodNotFound)"));
+    json_t *a = ask("query",
+                    "{\"request_type\":\"call_function\"," FINAL
+                    ",\"account_id\":\"v1.signer\",\"method_name\":\"nope\",\"args_base64\":\"\"}",
+                    200);
+    CU_ASSERT(says(a, "result.error",
+                   "wasm execution failed with error: MethodResolveError(MethodNotFound)"));
     json_decref(a);
-    a = ask("query", "{\"request_type\":\"call_function\"," FINAL ",\"account_id\":\"alice.near\",\"method_name\":\"state\",\"args_base64\":\"\"}", 200);
-    CU_ASSERT(says(a, "result.error", "wasm execution failed with error: CompilationError(CodeDoesNotExist { account_id: \"alice.near\" })"));
+    a = ask("query",
+            "{\"request_type\":\"call_function\"," FINAL
+            ",\"account_id\":\"alice.near\",\"method_name\":\"state\",\"args_base64\":\"\"}",
+            200);
+    CU_ASSERT(says(a, "result.error",
+                   "wasm execution failed with error: CompilationError(CodeDoesNotExist { "
+                   "account_id: \"alice.near\" })"));
     json_decref(a);
-    a = ask("query", "{\"request_type\":\"call_function\"," FINAL ",\"account_id\":\"v1.signer\",\"method_name\":\"get_attestation\",\"args_base64\":\"\"}", 200);
-    CU_ASSERT(says(a, "result.error", "wasm execution failed with error: HostError(GuestPanic { panic_msg: \"Failed to deserialize input from JSON. Error: `EOF while parsing a value at line 1 column 0`\" })"));
+    a = ask(
+        "query",
+        "{\"request_type\":\"call_function\"," FINAL
+        ",\"account_id\":\"v1.signer\",\"method_name\":\"get_attestation\",\"args_base64\":\"\"}",
+        200);
+    CU_ASSERT(says(
+        a, "result.error",
+        "wasm execution failed with error: HostError(GuestPanic { panic_msg: \"Failed to "
+        "deserialize input from JSON. Error: `EOF while parsing a value at line 1 column 0`\" })"));
     json_decref(a);
-    a = ask("query", "{\"request_type\":\"call_function\"," FINAL ",\"account_id\":\"v1.signer\",\"method_name\":\"conclude_node_migration\",\"args_base64\":\"\"}", 200);
-    CU_ASSERT(says(a, "result.error", "wasm execution failed with error: HostError(ProhibitedInView { method_name: \"attached_deposit\" })"));
+    a = ask("query",
+            "{\"request_type\":\"call_function\"," FINAL
+            ",\"account_id\":\"v1.signer\",\"method_name\":\"conclude_node_migration\",\"args_"
+            "base64\":\"\"}",
+            200);
+    CU_ASSERT(says(a, "result.error",
+                   "wasm execution failed with error: HostError(ProhibitedInView { method_name: "
+                   "\"attached_deposit\" })"));
     json_decref(a);
-    a = ask("query", "{\"request_type\":\"view_access_key\"," FINAL ",\"account_id\":\"alice.near\",\"public_key\":\"" K_NEW "\"}", 200);
+    a = ask("query",
+            "{\"request_type\":\"view_access_key\"," FINAL
+            ",\"account_id\":\"alice.near\",\"public_key\":\"" K_NEW "\"}",
+            200);
     CU_ASSERT(says(a, "result.error", "access key " K_NEW " does not exist while viewing"));
     json_decref(a);
-    a = ask("EXPERIMENTAL_call_function", "{" FINAL ",\"account_id\":\"v1.signer\",\"method_name\":\"nope\",\"args_base64\":\"\"}", 200);
+    a = ask("EXPERIMENTAL_call_function",
+            "{" FINAL
+            ",\"account_id\":\"v1.signer\",\"method_name\":\"nope\",\"args_base64\":\"\"}",
+            200);
     CU_ASSERT(says(a, "error.cause.name", "CONTRACT_EXECUTION_ERROR"));
     CU_ASSERT(says(a, "error.cause.info.vm_error.MethodResolveError", "MethodNotFound"));
     json_decref(a);
@@ -352,11 +397,13 @@ static void reports_contract_errors_inside_the_result(void)
 static void reports_missing_things_as_handler_errors(void)
 {
     start();
-    json_t *a = ask("query", "{\"request_type\":\"view_account\"," FINAL ",\"account_id\":\"zoe.near\"}", 200);
+    json_t *a = ask(
+        "query", "{\"request_type\":\"view_account\"," FINAL ",\"account_id\":\"zoe.near\"}", 200);
     CU_ASSERT(says(a, "error.cause.name", "UNKNOWN_ACCOUNT"));
     CU_ASSERT(says(a, "error.data", "account zoe.near does not exist while viewing"));
     json_decref(a);
-    a = ask("query", "{\"request_type\":\"view_code\"," FINAL ",\"account_id\":\"alice.near\"}", 200);
+    a = ask("query", "{\"request_type\":\"view_code\"," FINAL ",\"account_id\":\"alice.near\"}",
+            200);
     CU_ASSERT(says(a, "error.cause.name", "NO_CONTRACT_CODE"));
     json_decref(a);
     a = ask("block", "{\"block_id\":1}", 422);
@@ -380,15 +427,19 @@ static void runs_a_call_and_gives_the_excess_back(void)
 {
     start();
     unsigned __int128 before = balance("alice.near");
-    json_t *a = submit(&(struct wish){.method = "register_backup_service", .args = REGISTER, .deposit = 6}, operator_key);
+    json_t *a =
+        submit(&(struct wish){.method = "register_backup_service", .args = REGISTER, .deposit = 6},
+               operator_key);
     CU_ASSERT(says(a, "result.status.SuccessValue", "bnVsbA=="));
-    CU_ASSERT(says(a, "result.transaction.actions.0.FunctionCall.method_name", "register_backup_service"));
+    CU_ASSERT(says(a, "result.transaction.actions.0.FunctionCall.method_name",
+                   "register_backup_service"));
     CU_ASSERT(says(a, "result.transaction.actions.0.FunctionCall.deposit", "6"));
     CU_ASSERT(says(a, "result.receipts_outcome.0.outcome.executor_id", "v1.signer"));
     CU_ASSERT(says(a, "result.receipts_outcome.1.outcome.executor_id", "alice.near"));
     CU_ASSERT_EQUAL(json_array_size(at(a, "result.receipts_outcome.0.outcome.logs")), 2);
-    CU_ASSERT_STRING_EQUAL(json_string_value(at(a, "result.transaction_outcome.outcome.status.SuccessReceiptId")),
-                           json_string_value(at(a, "result.receipts_outcome.0.id")));
+    CU_ASSERT_STRING_EQUAL(
+        json_string_value(at(a, "result.transaction_outcome.outcome.status.SuccessReceiptId")),
+        json_string_value(at(a, "result.receipts_outcome.0.id")));
     json_decref(a);
     unsigned __int128 spent = before - balance("alice.near");
     CU_ASSERT(spent > 1 && spent < ONE_NEAR / 100);
@@ -403,21 +454,28 @@ static void a_panic_is_a_failure_that_costs_no_deposit(void)
 {
     start();
     unsigned __int128 before = balance("alice.near");
-    json_t *a = submit(&(struct wish){.method = "register_backup_service", .args = "{}", .deposit = 1000000}, operator_key);
-    CU_ASSERT(says(a, "result.status.Failure.ActionError.kind.FunctionCallError.ExecutionError",
-                   "Smart contract panicked: Failed to deserialize input from JSON. Error: `missing field "
-                   "`backup_service_info` at line 1 column 2`"));
+    json_t *a = submit(
+        &(struct wish){.method = "register_backup_service", .args = "{}", .deposit = 1000000},
+        operator_key);
+    CU_ASSERT(says(
+        a, "result.status.Failure.ActionError.kind.FunctionCallError.ExecutionError",
+        "Smart contract panicked: Failed to deserialize input from JSON. Error: `missing field "
+        "`backup_service_info` at line 1 column 2`"));
     json_decref(a);
     CU_ASSERT((before - balance("alice.near")) % 100000000 == 0);
     a = submit(&(struct wish){.method = "nope"}, operator_key);
-    CU_ASSERT(says(a, "result.status.Failure.ActionError.kind.FunctionCallError.MethodResolveError", "MethodNotFound"));
+    CU_ASSERT(says(a, "result.status.Failure.ActionError.kind.FunctionCallError.MethodResolveError",
+                   "MethodNotFound"));
     json_decref(a);
     a = submit(&(struct wish){.method = "state", .receiver = "poor.near"}, operator_key);
-    CU_ASSERT(says(a, "result.status.Failure.ActionError.kind.FunctionCallError.CompilationError.CodeDoesNotExist.account_id",
+    CU_ASSERT(says(a,
+                   "result.status.Failure.ActionError.kind.FunctionCallError.CompilationError."
+                   "CodeDoesNotExist.account_id",
                    "poor.near"));
     json_decref(a);
     a = submit(&(struct wish){.method = "state", .receiver = "zoe.near"}, operator_key);
-    CU_ASSERT(says(a, "result.status.Failure.ActionError.kind.AccountDoesNotExist.account_id", "zoe.near"));
+    CU_ASSERT(says(a, "result.status.Failure.ActionError.kind.AccountDoesNotExist.account_id",
+                   "zoe.near"));
     json_decref(a);
     stop();
 }
@@ -429,7 +487,8 @@ static void nonces_only_rise_and_stay_below_the_ceiling(void)
     json_t *a = submit(&(struct wish){.method = "version"}, operator_key);
     CU_ASSERT_PTR_NOT_NULL(at(a, "result.status.SuccessValue"));
     json_decref(a);
-    json_t *d = refusal(&(struct wish){.method = "state", .nonce = 101}, operator_key, "InvalidNonce");
+    json_t *d =
+        refusal(&(struct wish){.method = "state", .nonce = 101}, operator_key, "InvalidNonce");
     CU_ASSERT_EQUAL(number_at(d, "tx_nonce"), 101);
     CU_ASSERT_EQUAL(number_at(d, "ak_nonce"), 101);
     json_decref(d);
@@ -447,11 +506,12 @@ static void nonces_only_rise_and_stay_below_the_ceiling(void)
 static void a_function_call_key_may_do_only_what_it_names(void)
 {
     start();
-    refused_as(&(struct wish){.method = "submit_participant_info", .deposit = 1}, node_key, "InvalidAccessKeyError",
-               "DepositWithFunctionCall");
-    refused_as(&(struct wish){.method = "state"}, node_key, "InvalidAccessKeyError.MethodNameMismatch.method_name", "state");
-    refused_as(&(struct wish){.method = "conclude_node_migration", .receiver = "bob.near"}, node_key,
-               "InvalidAccessKeyError.ReceiverMismatch.ak_receiver", "v1.signer");
+    refused_as(&(struct wish){.method = "submit_participant_info", .deposit = 1}, node_key,
+               "InvalidAccessKeyError", "DepositWithFunctionCall");
+    refused_as(&(struct wish){.method = "state"}, node_key,
+               "InvalidAccessKeyError.MethodNameMismatch.method_name", "state");
+    refused_as(&(struct wish){.method = "conclude_node_migration", .receiver = "bob.near"},
+               node_key, "InvalidAccessKeyError.ReceiverMismatch.ak_receiver", "v1.signer");
     json_t *a = submit(&(struct wish){.method = "conclude_node_migration"}, node_key);
     CU_ASSERT_PTR_NOT_NULL(at(a, "result.status.Failure"));
     json_decref(a);
@@ -461,10 +521,14 @@ static void a_function_call_key_may_do_only_what_it_names(void)
 static void refuses_strangers_the_poor_and_old_blocks(void)
 {
     start();
-    refused_as(&(struct wish){.method = "state"}, stranger_key, "InvalidAccessKeyError.AccessKeyNotFound.account_id", "alice.near");
-    refused_as(&(struct wish){.method = "state", .signer = "zoe.near"}, operator_key, "SignerDoesNotExist.signer_id", "zoe.near");
-    refused_as(&(struct wish){.method = "state", .signer = "poor.near"}, operator_key, "NotEnoughBalance.balance", "1");
-    refused_as(&(struct wish){.method = "state", .block_hash = "11111111111111111111111111111111"}, operator_key, "", "Expired");
+    refused_as(&(struct wish){.method = "state"}, stranger_key,
+               "InvalidAccessKeyError.AccessKeyNotFound.account_id", "alice.near");
+    refused_as(&(struct wish){.method = "state", .signer = "zoe.near"}, operator_key,
+               "SignerDoesNotExist.signer_id", "zoe.near");
+    refused_as(&(struct wish){.method = "state", .signer = "poor.near"}, operator_key,
+               "NotEnoughBalance.balance", "1");
+    refused_as(&(struct wish){.method = "state", .block_hash = "11111111111111111111111111111111"},
+               operator_key, "", "Expired");
     stop();
 }
 
@@ -487,15 +551,19 @@ static void refuses_a_signature_of_another_message(void)
 static void the_same_bytes_again_name_the_same_outcome(void)
 {
     start();
-    char *text = sign(&(struct wish){.method = "register_backup_service", .args = REGISTER, .deposit = 1}, operator_key);
+    char *text =
+        sign(&(struct wish){.method = "register_backup_service", .args = REGISTER, .deposit = 1},
+             operator_key);
     json_t *first = send_text(text, "FINAL", 200);
     CU_ASSERT(says(first, "result.final_execution_status", "FINAL"));
     uint64_t height = mig_devnet_height(net);
     json_t *second = send_text(text, "EXECUTED_OPTIMISTIC", 200);
-    CU_ASSERT(json_equal(at(first, "result.transaction_outcome"), at(second, "result.transaction_outcome")));
+    CU_ASSERT(json_equal(at(first, "result.transaction_outcome"),
+                         at(second, "result.transaction_outcome")));
     CU_ASSERT_EQUAL(mig_devnet_height(net), height);
     char params[256];
-    (void)snprintf(params, sizeof params, "[\"%s\",\"alice.near\"]", json_string_value(at(first, "result.transaction.hash")));
+    (void)snprintf(params, sizeof params, "[\"%s\",\"alice.near\"]",
+                   json_string_value(at(first, "result.transaction.hash")));
     json_t *found = ask("EXPERIMENTAL_tx_status", params, 200);
     CU_ASSERT(says(found, "result.receipts.0.receiver_id", "v1.signer"));
     json_decref(found);
@@ -514,7 +582,8 @@ static void broadcast_answers_with_the_hash_or_the_outcome(void)
     json_t *a = ask("broadcast_tx_async", t.s, 200);
     CU_ASSERT(json_is_string(at(a, "result")));
     json_t *b = ask("broadcast_tx_commit", t.s, 200);
-    CU_ASSERT_STRING_EQUAL(json_string_value(at(b, "result.transaction.hash")), json_string_value(at(a, "result")));
+    CU_ASSERT_STRING_EQUAL(json_string_value(at(b, "result.transaction.hash")),
+                           json_string_value(at(a, "result")));
     CU_ASSERT(says(b, "result.status.SuccessValue", "IjMuMTQuMSI="));
     json_t *c = send_text(text, "NONE", 200);
     CU_ASSERT(says(c, "result.final_execution_status", "NONE"));
@@ -541,7 +610,9 @@ static void a_recent_block_answers_as_it_was(void)
     CU_ASSERT(state_is("Resharing", where));
     CU_ASSERT(state_is("Running", "\"block_id\":1000"));
     scenario("{\"op\":\"advance\",\"blocks\":600}");
-    json_t *a = ask("query", "{\"request_type\":\"view_account\",\"block_id\":1000,\"account_id\":\"alice.near\"}", 200);
+    json_t *a = ask(
+        "query",
+        "{\"request_type\":\"view_account\",\"block_id\":1000,\"account_id\":\"alice.near\"}", 200);
     CU_ASSERT(says(a, "error.cause.name", "GARBAGE_COLLECTED_BLOCK"));
     json_decref(a);
     free(before);
@@ -582,7 +653,10 @@ static void a_frozen_chain_keeps_transactions_until_it_thaws(void)
     start_with(config);
     scenario("{\"op\":\"freeze\"}");
     uint64_t height = mig_devnet_height(net);
-    char *text = sign(&(struct wish){.method = "register_backup_service", .args = REGISTER, .deposit = 1, .nonce = 9}, operator_key);
+    char *text = sign(
+        &(struct wish){
+            .method = "register_backup_service", .args = REGISTER, .deposit = 1, .nonce = 9},
+        operator_key);
     json_t *a = send_text(text, "EXECUTED_OPTIMISTIC", 408);
     CU_ASSERT(says(a, "error.cause.name", "TIMEOUT_ERROR"));
     json_decref(a);
@@ -605,9 +679,11 @@ static void headers_carry_the_time_in_both_forms(void)
     uint64_t now = (uint64_t)time(NULL);
     CU_ASSERT(number_at(a, "result.header.timestamp") / 1000000000 + 60 > now);
     char params[128];
-    (void)snprintf(params, sizeof params, "[\"%s\"]", json_string_value(at(a, "result.chunks.0.chunk_hash")));
+    (void)snprintf(params, sizeof params, "[\"%s\"]",
+                   json_string_value(at(a, "result.chunks.0.chunk_hash")));
     json_t *chunk = ask("chunk", params, 200);
-    CU_ASSERT_EQUAL(number_at(chunk, "result.header.height_created"), number_at(a, "result.header.height"));
+    CU_ASSERT_EQUAL(number_at(chunk, "result.header.height_created"),
+                    number_at(a, "result.header.height"));
     json_decref(chunk);
     json_decref(a);
     stop();
@@ -631,12 +707,18 @@ static void faults_lie_as_told_and_stop(void)
     json_decref(a);
     scenario("{\"op\":\"fault\",\"kind\":\"none\"}");
     scenario("{\"op\":\"fault\",\"kind\":\"oversize\"}");
-    a = ask("query", "{\"request_type\":\"call_function\"," FINAL ",\"account_id\":\"v1.signer\",\"method_name\":\"state\",\"args_base64\":\"\"}", 200);
+    a = ask("query",
+            "{\"request_type\":\"call_function\"," FINAL
+            ",\"account_id\":\"v1.signer\",\"method_name\":\"state\",\"args_base64\":\"\"}",
+            200);
     CU_ASSERT(json_array_size(at(a, "result.result")) > 200000);
     json_decref(a);
     scenario("{\"op\":\"fault\",\"kind\":\"none\"}");
     scenario("{\"op\":\"fault\",\"kind\":\"wrong_type\"}");
-    a = ask("query", "{\"request_type\":\"call_function\"," FINAL ",\"account_id\":\"v1.signer\",\"method_name\":\"state\",\"args_base64\":\"\"}", 200);
+    a = ask("query",
+            "{\"request_type\":\"call_function\"," FINAL
+            ",\"account_id\":\"v1.signer\",\"method_name\":\"state\",\"args_base64\":\"\"}",
+            200);
     CU_ASSERT(json_is_string(at(a, "result.result")));
     json_decref(a);
     stop();
@@ -645,8 +727,14 @@ static void faults_lie_as_told_and_stop(void)
 static void a_scenario_that_fails_says_why_and_changes_nothing(void)
 {
     static const char *const bad[] = {
-        "", "{}", "{\"op\":\"nonsense\"}", "{\"op\":\"advance\",\"blocks\":-1}", "{\"op\":\"fault\"}",
-        "{\"op\":\"fault\",\"kind\":\"x\"}", "{\"op\":\"finish_resharing\"}", "{\"op\":\"freeze\",\"on\":1}",
+        "",
+        "{}",
+        "{\"op\":\"nonsense\"}",
+        "{\"op\":\"advance\",\"blocks\":-1}",
+        "{\"op\":\"fault\"}",
+        "{\"op\":\"fault\",\"kind\":\"x\"}",
+        "{\"op\":\"finish_resharing\"}",
+        "{\"op\":\"freeze\",\"on\":1}",
         "{\"op\":\"add_account\",\"account_id\":\"Bad\",\"balance\":\"1\"}",
         "{\"op\":\"add_account\",\"account_id\":\"good.near\"}",
         "{\"op\":\"delete_key\",\"account_id\":\"alice.near\",\"public_key\":\"" K_NEW "\"}",
@@ -666,16 +754,21 @@ static void accounts_and_keys_can_be_added_and_taken(void)
 {
     char op[512];
     start();
-    (void)snprintf(op, sizeof op, "{\"op\":\"add_account\",\"account_id\":\"carol.near\",\"balance\":\"%s\",\"keys\":[{\"public_key\":\"%s\"}]}",
+    (void)snprintf(op, sizeof op,
+                   "{\"op\":\"add_account\",\"account_id\":\"carol.near\",\"balance\":\"%s\","
+                   "\"keys\":[{\"public_key\":\"%s\"}]}",
                    "1000000000000000000000000", operator_text);
     scenario(op);
     CU_ASSERT(balance("carol.near") == ONE_NEAR);
     json_t *a = submit(&(struct wish){.method = "version", .signer = "carol.near"}, operator_key);
     CU_ASSERT_PTR_NOT_NULL(at(a, "result.status.SuccessValue"));
     json_decref(a);
-    (void)snprintf(op, sizeof op, "{\"op\":\"delete_key\",\"account_id\":\"carol.near\",\"public_key\":\"%s\"}", operator_text);
+    (void)snprintf(op, sizeof op,
+                   "{\"op\":\"delete_key\",\"account_id\":\"carol.near\",\"public_key\":\"%s\"}",
+                   operator_text);
     scenario(op);
-    refused_as(&(struct wish){.method = "version", .signer = "carol.near"}, operator_key, "InvalidAccessKeyError.AccessKeyNotFound", NULL);
+    refused_as(&(struct wish){.method = "version", .signer = "carol.near"}, operator_key,
+               "InvalidAccessKeyError.AccessKeyNotFound", NULL);
     stop();
 }
 
@@ -690,7 +783,10 @@ static void state_survives_a_restart_with_a_greater_height(void)
     config.block_ms = 0;
     config.state_path = path;
     start_with(config);
-    char *text = sign(&(struct wish){.method = "register_backup_service", .args = REGISTER, .deposit = 1, .nonce = 77}, operator_key);
+    char *text = sign(
+        &(struct wish){
+            .method = "register_backup_service", .args = REGISTER, .deposit = 1, .nonce = 77},
+        operator_key);
     char *late = sign(&(struct wish){.method = "version", .nonce = 78}, operator_key);
     json_t *first = send_text(text, "EXECUTED_OPTIMISTIC", 200);
     uint64_t height = mig_devnet_height(net);
@@ -703,7 +799,8 @@ static void state_survives_a_restart_with_a_greater_height(void)
     CU_ASSERT(says(json_object_get(info, "alice.near"), "0.public_key", K_NEW));
     json_decref(info);
     json_t *again = send_text(text, "EXECUTED_OPTIMISTIC", 200);
-    CU_ASSERT(json_equal(at(first, "result.transaction_outcome"), at(again, "result.transaction_outcome")));
+    CU_ASSERT(json_equal(at(first, "result.transaction_outcome"),
+                         at(again, "result.transaction_outcome")));
     json_t *old_base = send_text(late, "EXECUTED_OPTIMISTIC", 200);
     CU_ASSERT_PTR_NOT_NULL(at(old_base, "result.status.SuccessValue"));
     json_decref(old_base);
@@ -746,14 +843,23 @@ static void a_damaged_state_file_is_an_error_not_a_new_chain(void)
 static void refuses_a_genesis_that_does_not_fit(void)
 {
     static const char *const bad[] = {
-        "", "[]", "{}", "{\"dialect\":\"9\",\"contract\":{\"account_id\":\"v1.signer\"},\"accounts\":[]}",
+        "",
+        "[]",
+        "{}",
+        "{\"dialect\":\"9\",\"contract\":{\"account_id\":\"v1.signer\"},\"accounts\":[]}",
         "{\"dialect\":\"draft\",\"contract\":{\"account_id\":\"V1\"},\"accounts\":[]}",
         "{\"dialect\":\"draft\",\"contract\":{\"account_id\":\"v1.signer\"}}",
-        "{\"dialect\":\"draft\",\"contract\":{\"account_id\":\"v1.signer\"},\"accounts\":[],\"height\":-1}",
-        "{\"dialect\":\"draft\",\"contract\":{\"account_id\":\"v1.signer\",\"participants\":[],\"threshold\":1},\"accounts\":[]}",
-        "{\"dialect\":\"draft\",\"contract\":{\"account_id\":\"v1.signer\"},\"accounts\":[{\"account_id\":\"a.near\",\"balance\":5}]}",
-        "{\"dialect\":\"draft\",\"contract\":{\"account_id\":\"v1.signer\"},\"accounts\":[{\"account_id\":\"a.near\",\"balance\":\"5\",\"keys\":[{\"public_key\":\"x\"}]}]}",
-        "{\"dialect\":\"draft\",\"contract\":{\"account_id\":\"v1.signer\"},\"accounts\":[{\"account_id\":\"a.near\",\"balance\":\"5\",\"keys\":[{\"public_key\":\"" K_NEW "\",\"permission\":\"Some\"}]}]}",
+        "{\"dialect\":\"draft\",\"contract\":{\"account_id\":\"v1.signer\"},\"accounts\":[],"
+        "\"height\":-1}",
+        "{\"dialect\":\"draft\",\"contract\":{\"account_id\":\"v1.signer\",\"participants\":[],"
+        "\"threshold\":1},\"accounts\":[]}",
+        "{\"dialect\":\"draft\",\"contract\":{\"account_id\":\"v1.signer\"},\"accounts\":[{"
+        "\"account_id\":\"a.near\",\"balance\":5}]}",
+        "{\"dialect\":\"draft\",\"contract\":{\"account_id\":\"v1.signer\"},\"accounts\":[{"
+        "\"account_id\":\"a.near\",\"balance\":\"5\",\"keys\":[{\"public_key\":\"x\"}]}]}",
+        "{\"dialect\":\"draft\",\"contract\":{\"account_id\":\"v1.signer\"},\"accounts\":[{"
+        "\"account_id\":\"a.near\",\"balance\":\"5\",\"keys\":[{\"public_key\":\"" K_NEW
+        "\",\"permission\":\"Some\"}]}]}",
     };
     char why[MIG_DEVNET_ERROR_MAX];
     struct mig_devnet_config config = MIG_DEVNET_DEFAULTS;
@@ -776,7 +882,8 @@ static size_t collect(char *data, size_t size, size_t count, void *cls)
     return size * count;
 }
 
-static long http(uint16_t port, const char *path, const char *body, size_t len, struct mig_print *answer)
+static long http(uint16_t port, const char *path, const char *body, size_t len,
+                 struct mig_print *answer)
 {
     char url[128];
     long status = 0;
@@ -819,14 +926,17 @@ static void both_ports_answer_over_http(void)
     mig_print_clear(&t);
     CU_ASSERT_EQUAL(post(port, "/scenario", "{\"op\":\"start_resharing\"}", &t), 200);
     CU_ASSERT_PTR_NOT_NULL(strstr(t.s, "\"ok\":true"));
-    CU_ASSERT_EQUAL(post(port, "/scenario", "{\"op\":\"add_domains\",\"domains\":[{\"protocol\":\"Frost\"}]}", &t), 409);
+    CU_ASSERT_EQUAL(post(port, "/scenario",
+                         "{\"op\":\"add_domains\",\"domains\":[{\"protocol\":\"Frost\"}]}", &t),
+                    409);
     CU_ASSERT_EQUAL(post(port, "/scenario", "{\"op\":\"x\"}", &t), 400);
     CU_ASSERT_EQUAL(http(port, "/scenario", NULL, 0, &t), 405);
     mig_print_clear(&t);
     CU_ASSERT_EQUAL(http(port, "/state", NULL, 0, &t), 200);
     CU_ASSERT_PTR_NOT_NULL(strstr(t.s, "\"Resharing\""));
     mig_print_clear(&t);
-    CU_ASSERT_EQUAL(post(port, "/scenario", "{\"op\":\"fault\",\"kind\":\"http\",\"value\":503}", &t), 200);
+    CU_ASSERT_EQUAL(
+        post(port, "/scenario", "{\"op\":\"fault\",\"kind\":\"http\",\"value\":503}", &t), 200);
     CU_ASSERT_EQUAL(http(rpc, "/status", NULL, 0, &t), 503);
     mig_print_clear(&t);
     stop();
@@ -859,10 +969,14 @@ static void our_own_client_works_against_it(void)
     CU_ASSERT_EQUAL(mig_rpc_view(rpc, "v1.signer", "version", "{}", NULL, &returned), MIG_OK);
     mig_returned_clear(&returned);
     CU_ASSERT_EQUAL(mig_rpc_access_key(rpc, "alice.near", node_key->public_key, &key), MIG_OK);
-    CU_ASSERT_EQUAL(mig_rpc_access_key(rpc, "alice.near", stranger_key->public_key, &key), MIG_ERR_NOT_FOUND);
-    CU_ASSERT_EQUAL(mig_rpc_view(rpc, "v1.signer", "nope", "{}", NULL, &returned), MIG_ERR_NOT_FOUND);
-    CU_ASSERT_EQUAL(mig_rpc_view(rpc, "v1.signer", "get_attestation", "", NULL, &returned), MIG_ERR_DENIED);
-    CU_ASSERT_EQUAL(mig_rpc_view(rpc, "zoe.near", "state", "{}", NULL, &returned), MIG_ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(mig_rpc_access_key(rpc, "alice.near", stranger_key->public_key, &key),
+                    MIG_ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(mig_rpc_view(rpc, "v1.signer", "nope", "{}", NULL, &returned),
+                    MIG_ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(mig_rpc_view(rpc, "v1.signer", "get_attestation", "", NULL, &returned),
+                    MIG_ERR_DENIED);
+    CU_ASSERT_EQUAL(mig_rpc_view(rpc, "zoe.near", "state", "{}", NULL, &returned),
+                    MIG_ERR_NOT_FOUND);
     mig_rpc_free(&rpc);
     stop();
 }
