@@ -4,98 +4,25 @@
  * generation, resharing, attestations. An operation is parsed whole, applied
  * to a copy, and kept only when it succeeded.
  */
-#include "contract/method.h"
+#include "contract/operation.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "contract/method.h"
 #include "crypto/exchange.h"
 #include "crypto/key.h"
 
-/* A participant as operations name it: an existing one by account alone. */
-struct seat {
-    struct mig_participant who;
-    bool has_id;
-    bool has_info; /* url and tls_key both */
-    bool has_account_key;
-    uint8_t account_key[MIG_KEY_LEN];
-};
-
-struct new_domain {
-    struct mig_contract_domain domain;
-    struct mig_domain_key key;
-    bool has_threshold;
-    bool has_key;
-};
-
-/* Everything an operation may say; `seen` has a bit per member. */
-struct operation {
-    uint32_t seen;
-    char op[32];
-    size_t seat_count;
-    struct seat *seats;
-    size_t domain_count;
-    struct new_domain *domains;
-    uint64_t threshold, epoch, domain_id, attempt, expires;
-    struct mig_domain_key key;
-    uint8_t public_key[MIG_KEY_LEN]; /* public_key when it is ed25519 */
-    uint8_t tls_key[MIG_KEY_LEN];
-    uint8_t account_key[MIG_KEY_LEN];
-    uint8_t hash[MIG_DIGEST_LEN];
-    char account[MIG_ACCOUNT_MAX + 1];
-    bool valid;
-    struct mig_contract_protocol state;    /* "state" */
-    struct mig_contract_protocol override; /* "per_domain_thresholds" only */
-};
-
-enum member {
-    OP,
-    PARTICIPANTS,
-    THRESHOLD,
-    DOMAINS,
-    EPOCH,
-    DOMAIN_ID,
-    ATTEMPT,
-    PUBLIC_KEY,
-    TLS_KEY,
-    ACCOUNT,
-    ACCOUNT_KEY,
-    VALID,
-    EXPIRES,
-    HASH,
-    STATE,
-    PER_DOMAIN,
-    MEMBERS
-};
-static const char *const members[MEMBERS] = {
-    "op",
-    "participants",
-    "threshold",
-    "domains",
-    "epoch_id",
-    "domain_id",
-    "attempt",
-    "public_key",
-    "tls_public_key",
-    "account_id",
-    "account_public_key",
-    "valid",
-    "expires",
-    "hash",
-    "state",
-    "per_domain_thresholds",
-};
-
 struct drive {
     struct mig_contract *c;
-    const struct operation *op;
+    const struct mig_operation *op;
     uint64_t height;
     char *why;
 };
 
-static bool has(const struct operation *op, enum member m)
+static bool has(const struct mig_operation *op, enum mig_operation_member m)
 {
     return (op->seen & (1u << m)) != 0;
 }
@@ -108,186 +35,6 @@ __attribute__((format(printf, 3, 4))) static enum mig_err refuse(struct drive *d
     (void)vsnprintf(d->why, MIG_CONTRACT_WHY_MAX, format, ap);
     va_end(ap);
     return err;
-}
-
-/* Parsing */
-
-static void read_seat(struct mig_serde *s, struct seat *seat)
-{
-    static const char *const names[] = {"account_id", "id", "url", "tls_public_key",
-                                        "account_public_key"};
-    struct mig_serde_object o;
-    int field;
-    mig_serde_enter(s, &o, "a participant", names, 5, 1);
-    while ((field = mig_serde_field(s, &o)) >= 0) {
-        if (field == 0)
-            mig_read_text(s, seat->who.account, sizeof seat->who.account, "account id");
-        else if (field == 1)
-            seat->who.id = mig_serde_u32(s);
-        else if (field == 2)
-            mig_read_text(s, seat->who.url, sizeof seat->who.url, "url");
-        else if (field == 3)
-            mig_serde_ed25519(s, seat->who.tls_key);
-        else
-            mig_serde_ed25519(s, seat->account_key);
-    }
-    if (!s->failed && (o.seen & 12) != 0 && (o.seen & 12) != 12)
-        mig_serde_fail(s, "url and tls_public_key belong together");
-    seat->has_id = (o.seen & 2) != 0;
-    seat->has_info = (o.seen & 12) == 12;
-    seat->has_account_key = (o.seen & 16) != 0;
-    mig_serde_leave(s, &o);
-}
-
-static void read_seats(struct mig_serde *s, struct operation *op)
-{
-    struct mig_serde_list l;
-    mig_serde_enter_list(s, &l, "a list of participants");
-    while (mig_serde_item(s, &l)) {
-        struct seat *list =
-            l.count <= MIG_COUNCIL_MAX ? realloc(op->seats, l.count * sizeof *list) : NULL;
-        if (list == NULL) {
-            mig_serde_fail(s, "too many participants, or out of memory");
-            break;
-        }
-        op->seats = list;
-        list[op->seat_count] = (struct seat){0};
-        read_seat(s, &list[op->seat_count++]);
-    }
-    mig_serde_leave_list(s, &l);
-}
-
-static int choose(struct mig_serde *s, const char *what, const char *const *names, unsigned count)
-{
-    bool unit;
-    int i = mig_serde_variant(s, what, names, count, &unit);
-    if (i >= 0 && !unit)
-        mig_serde_fail(s, "expected %s as a string", what);
-    return s->failed ? 0 : i;
-}
-
-static void read_new_domain(struct mig_serde *s, struct new_domain *d)
-{
-    static const char *const names[] = {"protocol", "reconstruction_threshold", "purpose",
-                                        "public_key", "attempt"};
-    struct mig_serde_object o;
-    int field;
-    mig_serde_enter(s, &o, "a domain", names, 5, 1);
-    while ((field = mig_serde_field(s, &o)) >= 0) {
-        if (field == 0)
-            d->domain.scheme = (enum mig_scheme)choose(s, "a protocol", mig_scheme_names, 4);
-        else if (field == 1)
-            d->domain.threshold = mig_serde_u64(s);
-        else if (field == 2)
-            d->domain.purpose = (enum mig_purpose)choose(s, "a purpose", mig_purpose_names, 3);
-        else if (field == 3)
-            mig_read_group_key(s, &d->key);
-        else
-            d->key.attempt = mig_serde_u64(s);
-    }
-    d->has_threshold = (o.seen & 2) != 0;
-    d->has_key = (o.seen & 8) != 0;
-    if ((o.seen & 4) == 0)
-        d->domain.purpose =
-            d->domain.scheme == MIG_CONFIDENTIAL ? MIG_PURPOSE_CKD : MIG_PURPOSE_SIGN;
-    if (!s->failed && d->has_key && d->key.curve != mig_scheme_curve(d->domain.scheme))
-        mig_serde_fail(s, "the public key's curve is not the protocol's");
-    mig_serde_leave(s, &o);
-}
-
-static void read_new_domains(struct mig_serde *s, struct operation *op)
-{
-    struct mig_serde_list l;
-    mig_serde_enter_list(s, &l, "a list of domains");
-    while (mig_serde_item(s, &l)) {
-        struct new_domain *list =
-            l.count <= MIG_DOMAINS_MAX ? realloc(op->domains, l.count * sizeof *list) : NULL;
-        if (list == NULL) {
-            mig_serde_fail(s, "too many domains, or out of memory");
-            break;
-        }
-        op->domains = list;
-        list[op->domain_count] = (struct new_domain){0};
-        read_new_domain(s, &list[op->domain_count++]);
-    }
-    mig_serde_leave_list(s, &l);
-}
-
-static void read_member(struct mig_serde *s, enum member m, struct operation *op)
-{
-    switch (m) {
-    case OP:
-        mig_read_text(s, op->op, sizeof op->op, "op");
-        break;
-    case PARTICIPANTS:
-        read_seats(s, op);
-        break;
-    case THRESHOLD:
-        op->threshold = mig_serde_u64(s);
-        break;
-    case DOMAINS:
-        read_new_domains(s, op);
-        break;
-    case EPOCH:
-        op->epoch = mig_serde_u64(s);
-        break;
-    case DOMAIN_ID:
-        op->domain_id = mig_serde_u64(s);
-        break;
-    case ATTEMPT:
-        op->attempt = mig_serde_u64(s);
-        break;
-    case PUBLIC_KEY:
-        mig_read_group_key(s, &op->key);
-        memcpy(op->public_key, op->key.key, MIG_KEY_LEN);
-        break;
-    case TLS_KEY:
-        mig_serde_ed25519(s, op->tls_key);
-        break;
-    case ACCOUNT:
-        mig_read_text(s, op->account, sizeof op->account, "account id");
-        break;
-    case ACCOUNT_KEY:
-        mig_serde_ed25519(s, op->account_key);
-        break;
-    case VALID:
-        op->valid = mig_serde_bool(s);
-        break;
-    case EXPIRES:
-        op->expires = mig_serde_u64(s);
-        break;
-    case HASH:
-        mig_read_hex(s, op->hash);
-        break;
-    case STATE:
-        mig_read_protocol(s, &op->state);
-        break;
-    case PER_DOMAIN:
-        mig_read_thresholds(s, &op->override);
-        break;
-    case MEMBERS:
-        break;
-    }
-}
-
-static void read_operation(struct mig_serde *s, struct operation *op)
-{
-    struct mig_serde_object o;
-    int field;
-    mig_serde_enter(s, &o, "an operation", members, MEMBERS, 1u << OP);
-    while ((field = mig_serde_field(s, &o)) >= 0)
-        read_member(s, (enum member)field, op);
-    mig_serde_leave(s, &o);
-    mig_serde_end(s);
-    op->seen = o.seen;
-}
-
-static void operation_clear(struct operation *op)
-{
-    free(op->seats);
-    free(op->domains);
-    mig_protocol_clear(&op->state);
-    mig_protocol_clear(&op->override);
 }
 
 /* Steps */
@@ -305,7 +52,7 @@ static void leave_running(struct mig_contract *c)
 }
 
 /* The participant of the account, before and among the operation's. */
-static enum mig_err seat_to_participant(struct drive *d, const struct seat *seat,
+static enum mig_err seat_to_participant(struct drive *d, const struct mig_operation_seat *seat,
                                         const struct mig_council *old, struct mig_council *council)
 {
     const struct mig_participant *before = mig_council_find(old, seat->who.account);
@@ -330,7 +77,7 @@ static enum mig_err seat_to_participant(struct drive *d, const struct seat *seat
 }
 
 static enum mig_err attest(struct mig_contract *c, const struct mig_participant *p,
-                           const struct seat *seat)
+                           const struct mig_operation_seat *seat)
 {
     struct mig_attestation *a = mig_attestation_get(c, p->tls_key);
     if (a == NULL)
@@ -344,20 +91,20 @@ static enum mig_err attest(struct mig_contract *c, const struct mig_participant 
     return MIG_OK;
 }
 
-/* The operation's participants and threshold over `old`; members not given stay. */
+/* The operation's participants and threshold over `old`; mig_operation_members not given stay. */
 static enum mig_err propose(struct drive *d, const struct mig_council *old,
                             struct mig_council *council)
 {
     enum mig_err err = MIG_OK;
     *council = (struct mig_council){.threshold = old->threshold, .next_id = old->next_id};
-    if (!has(d->op, PARTICIPANTS))
+    if (!has(d->op, MIG_OP_PARTICIPANTS))
         err = mig_council_copy(old, council);
     for (size_t i = 0; err == MIG_OK && i < d->op->seat_count; i++) {
         err = seat_to_participant(d, &d->op->seats[i], old, council);
         if (err == MIG_OK)
             err = attest(d->c, &council->list[council->count - 1], &d->op->seats[i]);
     }
-    if (has(d->op, THRESHOLD))
+    if (has(d->op, MIG_OP_THRESHOLD))
         council->threshold = d->op->threshold;
     if (err == MIG_OK && (council->threshold < 1 || council->threshold > council->count))
         err = refuse(d, MIG_ERR_MALFORMED, "the threshold does not fit %zu participants",
@@ -462,15 +209,15 @@ static void invent_key(const struct mig_key_event *event, struct mig_domain_key 
 static enum mig_err event_key(struct drive *d, struct mig_domain_key *key)
 {
     const struct mig_contract_protocol *p = &d->c->protocol;
-    uint64_t attempt = has(d->op, ATTEMPT)     ? d->op->attempt
-                       : p->event.has_instance ? p->event.attempt
-                                               : p->event.next_attempt;
+    uint64_t attempt = has(d->op, MIG_OP_ATTEMPT) ? d->op->attempt
+                       : p->event.has_instance    ? p->event.attempt
+                                                  : p->event.next_attempt;
     *key = (struct mig_domain_key){0};
     if (p->phase == MIG_PHASE_RESHARING) {
         for (size_t i = 0; i < p->keyset.count; i++)
             if (p->keyset.domains[i].domain == p->event.domain.id)
                 *key = p->keyset.domains[i];
-    } else if (has(d->op, PUBLIC_KEY)) {
+    } else if (has(d->op, MIG_OP_PUBLIC_KEY)) {
         *key = d->op->key;
         if (key->curve != mig_scheme_curve(p->event.domain.scheme))
             return refuse(d, MIG_ERR_MALFORMED, "the public key's curve is not the protocol's");
@@ -652,11 +399,11 @@ static enum mig_err set_domain(struct drive *d)
         struct mig_domain_key *key = &keyset->domains[i];
         if (key->domain != d->op->domain_id)
             continue;
-        if (has(d->op, PUBLIC_KEY) && d->op->key.curve != key->curve)
+        if (has(d->op, MIG_OP_PUBLIC_KEY) && d->op->key.curve != key->curve)
             return refuse(d, MIG_ERR_MALFORMED, "the public key's curve is not the protocol's");
-        if (has(d->op, PUBLIC_KEY))
+        if (has(d->op, MIG_OP_PUBLIC_KEY))
             memcpy(key->key, d->op->key.key, key->key_len);
-        if (has(d->op, ATTEMPT))
+        if (has(d->op, MIG_OP_ATTEMPT))
             key->attempt = d->op->attempt;
         return MIG_OK;
     }
@@ -665,18 +412,18 @@ static enum mig_err set_domain(struct drive *d)
 
 static enum mig_err set_attestation(struct drive *d)
 {
-    const struct operation *op = d->op;
-    if (mig_attestation_find(d->c, op->tls_key) == NULL && !has(op, ACCOUNT))
+    const struct mig_operation *op = d->op;
+    if (mig_attestation_find(d->c, op->tls_key) == NULL && !has(op, MIG_OP_ACCOUNT))
         return refuse(d, MIG_ERR_MALFORMED, "a new attestation needs account_id");
     struct mig_attestation *a = mig_attestation_get(d->c, op->tls_key);
     if (a == NULL)
         return MIG_ERR_NOMEM;
     a->valid = op->valid;
-    if (has(op, EXPIRES))
+    if (has(op, MIG_OP_EXPIRES))
         a->expires = op->expires;
-    if (has(op, ACCOUNT))
+    if (has(op, MIG_OP_ACCOUNT))
         memcpy(a->account, op->account, sizeof a->account);
-    if (has(op, ACCOUNT_KEY)) {
+    if (has(op, MIG_OP_ACCOUNT_KEY)) {
         a->has_account_key = true;
         memcpy(a->account_key, op->account_key, MIG_KEY_LEN);
     }
@@ -692,7 +439,8 @@ static enum mig_err remove_attestation(struct drive *d)
 }
 
 /* Newest first, as the view shows them. */
-static enum mig_err allow(struct mig_allowed_hash **list, size_t *count, const struct operation *op)
+static enum mig_err allow(struct mig_allowed_hash **list, size_t *count,
+                          const struct mig_operation *op)
 {
     struct mig_allowed_hash one = {.expires = op->expires};
     memcpy(one.hash, op->hash, MIG_DIGEST_LEN);
@@ -725,7 +473,7 @@ static enum mig_err set_state(struct drive *d)
     return err;
 }
 
-static enum mig_err genesis_domain(struct drive *d, const struct new_domain *from)
+static enum mig_err genesis_domain(struct drive *d, const struct mig_operation_domain *from)
 {
     struct mig_contract_protocol *p = &d->c->protocol;
     struct mig_contract_domain domain = from->domain;
@@ -756,12 +504,12 @@ static enum mig_err genesis(struct drive *d)
 
 static enum mig_err set_service(struct drive *d)
 {
-    if (has(d->op, PUBLIC_KEY) && d->op->key.curve != MIG_CURVE_ED25519)
+    if (has(d->op, MIG_OP_PUBLIC_KEY) && d->op->key.curve != MIG_CURVE_ED25519)
         return refuse(d, MIG_ERR_MALFORMED, "public_key is not an ed25519 key");
     struct mig_migration *m = mig_migration_get(d->c, d->op->account);
     if (m == NULL)
         return MIG_ERR_NOMEM;
-    m->has_service = has(d->op, PUBLIC_KEY);
+    m->has_service = has(d->op, MIG_OP_PUBLIC_KEY);
     memcpy(m->service, d->op->public_key, MIG_KEY_LEN);
     mig_migration_sweep(d->c);
     return MIG_OK;
@@ -773,25 +521,25 @@ static const struct {
     uint32_t needs;
     enum mig_err (*run)(struct drive *d);
 } operations[] = {
-    {"genesis", NEEDS(PARTICIPANTS) | NEEDS(THRESHOLD), genesis},
+    {"genesis", NEEDS(MIG_OP_PARTICIPANTS) | NEEDS(MIG_OP_THRESHOLD), genesis},
     {"start_resharing", 0, start_resharing},
     {"start_attempt", 0, start_attempt},
     {"fail_attempt", 0, fail_attempt},
     {"finish_domain", 0, finish_domain},
     {"finish_resharing", 0, finish_resharing},
     {"cancel_resharing", 0, cancel_resharing},
-    {"add_domains", NEEDS(DOMAINS), add_domains},
+    {"add_domains", NEEDS(MIG_OP_DOMAINS), add_domains},
     {"finish_initializing", 0, finish_initializing},
     {"cancel_initializing", 0, cancel_initializing},
     {"set_participants", 0, set_participants},
-    {"set_epoch", NEEDS(EPOCH), set_epoch},
-    {"set_domain", NEEDS(DOMAIN_ID), set_domain},
-    {"set_attestation", NEEDS(TLS_KEY) | NEEDS(VALID), set_attestation},
-    {"remove_attestation", NEEDS(TLS_KEY), remove_attestation},
-    {"set_service", NEEDS(ACCOUNT), set_service},
-    {"allow_image", NEEDS(HASH), allow_image},
-    {"allow_launcher", NEEDS(HASH), allow_launcher},
-    {"set_state", NEEDS(STATE), set_state},
+    {"set_epoch", NEEDS(MIG_OP_EPOCH), set_epoch},
+    {"set_domain", NEEDS(MIG_OP_DOMAIN_ID), set_domain},
+    {"set_attestation", NEEDS(MIG_OP_TLS_KEY) | NEEDS(MIG_OP_VALID), set_attestation},
+    {"remove_attestation", NEEDS(MIG_OP_TLS_KEY), remove_attestation},
+    {"set_service", NEEDS(MIG_OP_ACCOUNT), set_service},
+    {"allow_image", NEEDS(MIG_OP_HASH), allow_image},
+    {"allow_launcher", NEEDS(MIG_OP_HASH), allow_launcher},
+    {"set_state", NEEDS(MIG_OP_STATE), set_state},
 };
 
 static enum mig_err apply(struct drive *d)
@@ -799,9 +547,9 @@ static enum mig_err apply(struct drive *d)
     for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
         if (strcmp(operations[i].name, d->op->op) != 0)
             continue;
-        for (unsigned m = 0; m < MEMBERS; m++)
+        for (unsigned m = 0; m < MIG_OP_MEMBERS; m++)
             if ((operations[i].needs & ~d->op->seen & NEEDS(m)) != 0)
-                return refuse(d, MIG_ERR_MALFORMED, "missing member %s", members[m]);
+                return refuse(d, MIG_ERR_MALFORMED, "missing member %s", mig_operation_members[m]);
         return operations[i].run(d);
     }
     return refuse(d, MIG_ERR_NOT_FOUND, "unknown op");
@@ -811,11 +559,11 @@ enum mig_err mig_contract_drive(struct mig_contract *c, const char *text, size_t
                                 uint64_t height, char why[MIG_CONTRACT_WHY_MAX])
 {
     struct mig_serde s;
-    struct operation op = {0};
+    struct mig_operation op = {0};
     struct drive d = {.op = &op, .height = height, .why = why};
     why[0] = '\0';
     mig_serde_init(&s, text, len);
-    read_operation(&s, &op);
+    mig_operation_read(&s, &op);
     enum mig_err err = MIG_OK;
     if (s.failed)
         err = refuse(&d, s.nomem ? MIG_ERR_NOMEM : MIG_ERR_MALFORMED, "%s", s.error);
@@ -829,6 +577,6 @@ enum mig_err mig_contract_drive(struct mig_contract *c, const char *text, size_t
         *d.c = old;
     }
     mig_contract_free(&d.c);
-    operation_clear(&op);
+    mig_operation_clear(&op);
     return err;
 }
