@@ -6,7 +6,11 @@
 
 #include "chain/account.h"
 
-enum { PARTS = MIG_PART_EPHEMERAL + 1 };
+enum {
+    PARTS = MIG_PART_EPHEMERAL + 1,
+    BEHIND_TRIES = 4,
+    BEHIND_MS = 150,
+};
 
 enum mig_err mig_poller_init(struct mig_poller *poller, struct mig_rpc *rpc,
                              struct mig_cache *cache, const char *contract, enum mig_dialect forced)
@@ -54,6 +58,19 @@ static enum mig_err learn_version(struct mig_poller *p)
     return MIG_OK;
 }
 
+/* Behind one address there may be several nodes, and one that is a block
+ * behind. It will not be for long. */
+static enum mig_err view_at(struct mig_poller *p, const char *method, const char *hash,
+                            struct mig_returned *out)
+{
+    for (int tries = 1;; tries++) {
+        enum mig_err err = mig_rpc_view(p->rpc, p->contract, method, "{}", hash, out);
+        if (err != MIG_ERR_RETRY || mig_rpc_error(p->rpc)->fault != MIG_FAULT_UNKNOWN_BLOCK ||
+            tries == BEHIND_TRIES || mig_rpc_pause(p->rpc, BEHIND_MS) != MIG_OK)
+            return err;
+    }
+}
+
 /* Reads every view of the dialect at the block; all or none. */
 static enum mig_err read_views(struct mig_poller *p, const struct mig_tip *head,
                                struct mig_returned returned[PARTS])
@@ -62,8 +79,7 @@ static enum mig_err read_views(struct mig_poller *p, const struct mig_tip *head,
         const char *method = mig_view_method(p->speech.dialect, part);
         if (method == NULL)
             continue;
-        enum mig_err err =
-            mig_rpc_view(p->rpc, p->contract, method, "{}", head->hash, &returned[part]);
+        enum mig_err err = view_at(p, method, head->hash, &returned[part]);
         if (err == MIG_ERR_NOT_FOUND)
             p->known = false; /* upgraded, or another dialect than we thought */
         if (err != MIG_OK)

@@ -21,6 +21,7 @@ struct chain {
     uint64_t answer_off;                            /* added to the height of a view's answer */
     const char *version, *state, *info, *published; /* NULL: no such method */
     bool broken, hangs;
+    unsigned behind; /* so many views find the block unknown */
     unsigned requests, views, logs, warnings;
     uint64_t generation, seen;
     char last_log[512];
@@ -67,6 +68,10 @@ static char *answer_of(struct chain *c, const char *body)
         return out;
     }
     const char *view = view_of(c, body);
+    if (c->behind > 0 && strstr(body, "\"block_id\"") != NULL) {
+        c->behind--;
+        return strdup("{\"error\":{\"cause\":{\"name\":\"UNKNOWN_BLOCK\"}}}");
+    }
     return view != NULL ? as_numbers(view, c->height + c->answer_off) : strdup(NO_METHOD);
 }
 
@@ -354,6 +359,20 @@ static void the_wrong_dialect_is_a_clear_error(void)
     look_down(&l);
 }
 
+static void a_node_that_is_a_block_behind_gets_a_moment(void)
+{
+    struct look l;
+    look_up(&l, MIG_DIALECT_AUTO);
+    l.b.chain.behind = 2;
+    CU_ASSERT_EQUAL(look(&l), MIG_OK);
+    CU_ASSERT_EQUAL(mig_cache_generation(l.b.cache), 1);
+    l.b.chain.height++;
+    l.b.chain.behind = 100;
+    CU_ASSERT_EQUAL(look(&l), MIG_ERR_RETRY);
+    CU_ASSERT_EQUAL(l.b.chain.behind, 96);
+    look_down(&l);
+}
+
 static void an_upgrade_of_the_contract_is_noticed(void)
 {
     struct look l;
@@ -439,6 +458,7 @@ int main(void)
         TEST(the_draft_has_three_views),
         TEST(a_contract_without_version_is_an_old_deployed_one),
         TEST(the_wrong_dialect_is_a_clear_error),
+        TEST(a_node_that_is_a_block_behind_gets_a_moment),
         TEST(an_upgrade_of_the_contract_is_noticed),
         TEST(a_block_from_the_future_is_not_believed),
         TEST(an_answer_from_another_height_is_not_believed),
