@@ -345,6 +345,19 @@ static void only_init_answers_before_init(void)
     end();
 }
 
+static void a_refused_init_leaves_nothing_behind(void)
+{
+    CU_ASSERT_EQUAL_FATAL(mig_contract_new("v1.signer", MIG_CONTRACT_3_14_1, &contract), MIG_OK);
+    panics("init", "v1.signer", K_ALICE, 0,
+           "{\"parameters\":{\"participants\":{\"next_id\":1,\"participants\":[[\"a.near\",0,{\"url\":"
+           "\"http://a\",\"tls_public_key\":\"" K_ALICE "\"}]]},\"threshold\":2}}",
+           "Threshold must not exceed number of participants: max 1, found 2");
+    panics("init", "v1.signer", K_ALICE, 0,
+           "{\"parameters\":{\"participants\":{\"next_id\":0,\"participants\":[]},\"threshold\":1}}",
+           "Threshold does not meet the minimum absolute requirement");
+    end();
+}
+
 static void version_tells_the_dialect(void)
 {
     begin(MIG_CONTRACT_DRAFT);
@@ -760,6 +773,7 @@ int main(void)
         TEST(a_view_refuses_to_write),
         TEST(a_dialect_has_only_its_own_methods),
         TEST(only_init_answers_before_init),
+        TEST(a_refused_init_leaves_nothing_behind),
         TEST(version_tells_the_dialect),
         TEST(a_migration_moves_the_seat_in_place),
         TEST(a_keyset_that_differs_only_in_the_attempt_does_not_conclude),
