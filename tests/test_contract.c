@@ -222,7 +222,7 @@ static void replays_the_recorded_flow_of_3_13_0(void)
 #define KEYSET(attempt)                                                                            \
     "{\"keyset\":{\"epoch_id\":5,\"domains\":[{\"domain_id\":0,\"key\":{\"Secp256k1\":{\"near_"    \
     "public_key\":\"" K_SECP "\"}},\"attempt\":0},{\"domain_id\":1,\"key\":{\"Ed25519\":{\"near_"  \
-                             "public_key_compressed\":\"" K_NEW                                    \
+    "public_key_compressed\":\"" K_NEW                                                             \
     "\",\"edwards_point\":[226,145,56,31,230,216,66,243,4,18,49,92,180,49,172,220,24,160,44,186,"  \
     "208,98,22,94,134,63,"                                                                         \
     "26,6,14,43,164,180]}},\"attempt\":" #attempt "}]}}"
@@ -348,13 +348,20 @@ static void only_init_answers_before_init(void)
 static void a_refused_init_leaves_nothing_behind(void)
 {
     CU_ASSERT_EQUAL_FATAL(mig_contract_new("v1.signer", MIG_CONTRACT_3_14_1, &contract), MIG_OK);
-    panics("init", "v1.signer", K_ALICE, 0,
-           "{\"parameters\":{\"participants\":{\"next_id\":1,\"participants\":[[\"a.near\",0,{\"url\":"
-           "\"http://a\",\"tls_public_key\":\"" K_ALICE "\"}]]},\"threshold\":2}}",
-           "Threshold must not exceed number of participants: max 1, found 2");
-    panics("init", "v1.signer", K_ALICE, 0,
-           "{\"parameters\":{\"participants\":{\"next_id\":0,\"participants\":[]},\"threshold\":1}}",
-           "Threshold does not meet the minimum absolute requirement");
+    panics(
+        "init", "v1.signer", K_ALICE, 0,
+        "{\"parameters\":{\"participants\":{\"next_id\":1,\"participants\":[[\"a.near\",0,{\"url\":"
+        "\"http://a\",\"tls_public_key\":\"" K_ALICE "\"}]]},\"threshold\":2}}",
+        "Threshold must not exceed number of participants: max 1, found 2");
+    panics(
+        "init", "v1.signer", K_ALICE, 0,
+        "{\"parameters\":{\"participants\":{\"next_id\":0,\"participants\":[]},\"threshold\":1}}",
+        "Threshold does not meet the minimum absolute requirement");
+    returns(
+        "init", "v1.signer", K_ALICE, 0,
+        "{\"parameters\":{\"participants\":{\"next_id\":2,\"participants\":[[\"a.near\",0,{\"url\":"
+        "\"http://a\",\"tls_public_key\":\"" K_ALICE "\"}],[\"b.near\",1,{\"url\":\"http://b\","
+        "\"tls_public_key\":\"" K_BOB "\"}]]},\"threshold\":2}}");
     end();
 }
 
@@ -646,7 +653,7 @@ static void docker_hashes_come_in_both_deployed_shapes(void)
     "\",\"node_account_public_key\":\"" K_BOB "\"}}"
 #define PAIR(epoch, domain, attempt, key)                                                          \
     "[{\"epoch_id\":" #epoch ",\"domain_id\":" #domain ",\"attempt_id\":" #attempt "},\"" key "\"" \
-                                                                                              "]"
+    "]"
 #define CONCLUDE(epoch, attempt)                                                                   \
     "{\"public_keys\":[" PAIR(epoch, 1, attempt, K_NEW) "," PAIR(epoch, 0, 0, K_SECP) "]}"
 
