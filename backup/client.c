@@ -74,25 +74,47 @@ static struct mig_result carry(const struct mig_client *client, const struct mig
     return local(MIG_UPSHOT_FAILED, why);
 }
 
+static bool announces_on_chain(const struct mig_client *client)
+{
+    return client->peer.announce == MIG_ANNOUNCE_CONTRACT;
+}
+
+static bool is_shown(const struct mig_client *client)
+{
+    return client->shown_own != NULL && client->shown_node != NULL;
+}
+
+/* A fresh pair, or the one that the contract shows. */
+static enum mig_err choose_pair(const struct mig_client *client, struct mig_ephemeral *fresh,
+                                const struct mig_ephemeral **own)
+{
+    *own = announces_on_chain(client) ? client->shown_own : fresh;
+    return announces_on_chain(client) ? MIG_OK : mig_ephemeral_generate(fresh);
+}
+
 static struct mig_result fetch(const struct mig_client *client, const struct mig_keyset *keyset,
                                struct mig_secret *shares, char final[MIG_CONTEXT_MAX + 1])
 {
-    struct mig_ephemeral own = {0};
+    struct mig_ephemeral fresh = {0};
+    const struct mig_ephemeral *own;
     struct mig_ask ask = {0};
     struct mig_reply reply = {0};
     struct mig_result result = local(MIG_UPSHOT_FAILED, "the request cannot be made");
-    enum mig_err err = mig_ephemeral_generate(&own);
+    if (announces_on_chain(client) && !is_shown(client))
+        return local(MIG_UPSHOT_RETRY, "the contract does not show the ephemeral keys yet");
+    enum mig_err err = choose_pair(client, &fresh, &own);
     if (err == MIG_OK)
-        err = mig_ask_fetch(&client->peer, keyset, &own, NULL, now(), &ask);
+        err = mig_ask_fetch(&client->peer, keyset, own,
+                            announces_on_chain(client) ? client->shown_node : NULL, now(), &ask);
     if (err != MIG_OK) {
         result = local_error(err, result.why);
         goto out;
     }
     result = carry(client, &ask, &reply);
     if (result.upshot == MIG_UPSHOT_OK)
-        result = mig_judge_fetch(&client->peer, &ask, &own, keyset, &reply, now(), shares, final);
+        result = mig_judge_fetch(&client->peer, &ask, own, keyset, &reply, now(), shares, final);
 out:
-    mig_ephemeral_clear(&own);
+    mig_ephemeral_clear(&fresh);
     mig_reply_clear(&reply);
     mig_ask_clear(&ask);
     return result;
@@ -177,15 +199,16 @@ static struct mig_result get_offer(const struct mig_client *client, const struct
 static enum mig_err seal(const struct mig_client *client, const struct mig_keyset *keyset,
                          const uint8_t node_key[MIG_KEY_LEN], struct mig_ask *ask)
 {
-    struct mig_ephemeral own = {0};
+    struct mig_ephemeral fresh = {0};
+    const struct mig_ephemeral *own;
     struct mig_secret *shares = mig_secret_new(keyset->count * MIG_SHARE_LEN);
-    enum mig_err err = shares != NULL ? mig_ephemeral_generate(&own) : MIG_ERR_NOMEM;
+    enum mig_err err = shares != NULL ? choose_pair(client, &fresh, &own) : MIG_ERR_NOMEM;
     if (err == MIG_OK)
         err = client->vault->get(client->vault->ctx, keyset,
                                  (uint8_t(*)[MIG_SHARE_LEN])shares->bytes);
     if (err == MIG_OK)
-        err = mig_ask_upload(&client->peer, keyset, shares, &own, node_key, now(), ask);
-    mig_ephemeral_clear(&own);
+        err = mig_ask_upload(&client->peer, keyset, shares, own, node_key, now(), ask);
+    mig_ephemeral_clear(&fresh);
     mig_secret_free(&shares);
     return err;
 }
@@ -222,6 +245,12 @@ struct mig_result mig_client_deliver(const struct mig_client *client,
     out->receipt = offer.receipt;
     if (offer.job != MIG_JOB_WAITING)
         return result;
+    /* The offer's key must be the one that the contract shows, or it is nobody's. */
+    out->wants_key =
+        announces_on_chain(client) &&
+        (!is_shown(client) || memcmp(client->shown_node, offer.node_key, MIG_KEY_LEN) != 0);
+    if (out->wants_key)
+        return local(MIG_UPSHOT_RETRY, "the contract does not show the ephemeral keys yet");
     result = upload(client, keyset, offer.node_key, &out->receipt);
     if (result.upshot == MIG_UPSHOT_OK) {
         out->uploaded = true;

@@ -18,6 +18,10 @@ struct mig_client {
     /* Asked during transfers and right before anything becomes durable; NULL:
      * never given up. Borrowed. */
     const struct mig_fence *fence;
+    /* announce=contract: the pair and the node's key that the contract shows;
+     * NULL: it does not show them (yet). Borrowed. */
+    const struct mig_ephemeral *shown_own;
+    const uint8_t *shown_node;
 };
 
 /* Points the client at a node. Same errors as mig_route_init. */
@@ -36,6 +40,7 @@ struct mig_result mig_client_receipt(const struct mig_client *client, struct mig
 struct mig_handover {
     enum mig_job job; /* where the node stands now */
     bool uploaded;    /* this step handed the shares over */
+    bool wants_key;   /* it could have, if the contract showed our ephemeral key */
     struct mig_receipt receipt;
 };
 /* One step of a delivery: asks where the node stands and uploads when it waits.

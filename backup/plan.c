@@ -185,6 +185,7 @@ void mig_attempt_record(struct mig_attempt *attempt, const struct mig_target *ta
 {
     bool same = mig_target_is_equal(&attempt->target, target);
     unsigned failures = same ? attempt->failures : 0;
+    unsigned unanswered = same ? attempt->unanswered : 0;
     bool failed = result->upshot != MIG_UPSHOT_OK && result->upshot != MIG_UPSHOT_CANCELLED;
     if (failed && failures < UINT32_MAX)
         failures++;
@@ -197,11 +198,12 @@ void mig_attempt_record(struct mig_attempt *attempt, const struct mig_target *ta
         (struct mig_attempt){.target = *target,
                              .generation = generation,
                              .failures = failures,
+                             .unanswered = unanswered + (result->upshot == MIG_UPSHOT_NO_ANSWER),
                              .finished = finished,
                              .not_before_ns = now_ns + (ms > asked ? ms : asked) * NS_PER_MS};
 }
 
-const char *mig_plan_url(const struct mig_target *target, unsigned failures, const char *node_url,
+const char *mig_plan_url(const struct mig_target *target, unsigned unanswered, const char *node_url,
                          const char *recover_url)
 {
     const char *urls[3];
@@ -211,5 +213,5 @@ const char *mig_plan_url(const struct mig_target *target, unsigned failures, con
     if (recover_url != NULL)
         urls[count++] = recover_url;
     urls[count++] = target->url;
-    return urls[failures % count];
+    return urls[unanswered % count];
 }

@@ -70,6 +70,7 @@ struct mig_attempt {
     struct mig_target target;
     uint64_t generation; /* of the view of the last try */
     unsigned failures;   /* in a row */
+    unsigned unanswered; /* of all tries of this target: counts the addresses through */
     uint64_t not_before_ns;
     bool finished; /* nothing more to do for this target */
 };
@@ -92,10 +93,10 @@ void mig_attempt_record(struct mig_attempt *attempt, const struct mig_target *ta
                         uint64_t generation, const struct mig_result *result, bool finished,
                         uint64_t now_ns, uint32_t random);
 
-/* Which address to try: the configured one of the task first, then, at each
- * failure in turn, the other ones; after a migration the current node is found
+/* Which address to try: the configured one of the task first, then the other
+ * ones in turn, each until it does not answer; after a migration the current node is found
  * where it was delivered to. NULL entries are skipped; never NULL. */
-const char *mig_plan_url(const struct mig_target *target, unsigned failures, const char *node_url,
+const char *mig_plan_url(const struct mig_target *target, unsigned unanswered, const char *node_url,
                          const char *recover_url);
 
 #endif

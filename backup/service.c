@@ -25,6 +25,7 @@ struct mig_backup_service {
     struct mig_backup_config config;
     struct mig_transport *transport;
     struct mig_attempt attempts[MIG_TASK_COUNT];
+    struct mig_announcer announcer;
     int stop_fd;
     enum mig_reason reported; /* the reason last logged */
     bool has_reported, lease_lost;
@@ -58,6 +59,8 @@ enum mig_err mig_backup_service_new(const struct mig_backup_config *config,
     if (*out == NULL)
         return MIG_ERR_NOMEM;
     (*out)->config = *config;
+    (*out)->announcer.publish = config->publish;
+    (*out)->announcer.ctx = config->publish_ctx;
     (*out)->stop_fd = -1;
     enum mig_err err = mig_transport_new(&(*out)->transport);
     if (err != MIG_OK)
@@ -69,6 +72,7 @@ void mig_backup_service_free(struct mig_backup_service **service)
 {
     if (*service == NULL)
         return;
+    mig_announcer_spend(&(*service)->announcer);
     mig_transport_free(&(*service)->transport);
     free(*service);
     *service = NULL;
@@ -243,13 +247,14 @@ static struct mig_result do_receipt(struct mig_backup_service *s, const struct m
     return r;
 }
 
-static struct mig_result do_delivery(const struct mig_backup_service *s,
-                                     const struct mig_client *client, const struct mig_view *view,
-                                     bool *finished)
+static struct mig_result do_delivery(struct mig_backup_service *s, const struct mig_client *client,
+                                     const struct mig_view *view, bool *finished)
 {
     struct mig_handover delivery;
     char name[64];
     struct mig_result r = mig_client_deliver(client, &view->keyset, &delivery);
+    if (delivery.wants_key)
+        (void)mig_announcer_ready(&s->announcer, view, monotonic_ns(), &r.why);
     if (r.upshot != MIG_UPSHOT_OK)
         return r;
     name_keyset(view, name);
@@ -281,6 +286,33 @@ static struct mig_result run_task(struct mig_backup_service *s, const struct mig
     return (struct mig_result){.upshot = MIG_UPSHOT_FAILED, .why = "no such task"};
 }
 
+/* Gives the client the published pair, when there is one. A backup always needs
+ * it, so what is missing is published here; a delivery only if the node waits. */
+static bool give_pair(struct mig_backup_service *s, enum mig_task task, const struct mig_view *view,
+                      struct mig_client *client, const char **why)
+{
+    struct mig_announcer *a = &s->announcer;
+    bool exchanges = task == MIG_TASK_BACKUP || task == MIG_TASK_DELIVER;
+    if (s->config.announce != MIG_ANNOUNCE_CONTRACT || !exchanges)
+        return true;
+    if (task == MIG_TASK_DELIVER && a->pair.secret == NULL)
+        return true;
+    if (!mig_announcer_ready(a, view, monotonic_ns(), why))
+        return false;
+    client->shown_own = &a->pair;
+    client->shown_node = view->published.node;
+    return true;
+}
+
+/* Once something may have been sealed under it, a pair has done its service. */
+static void spend_pair(struct mig_backup_service *s, const struct mig_client *client,
+                       const struct mig_result *r)
+{
+    bool untouched = r->upshot == MIG_UPSHOT_RETRY || r->upshot == MIG_UPSHOT_REFUSED;
+    if (client->shown_own != NULL && !untouched)
+        mig_announcer_spend(&s->announcer);
+}
+
 static void perform(struct mig_backup_service *s, const struct mig_target *target,
                     const struct mig_facts *facts)
 {
@@ -292,16 +324,21 @@ static void perform(struct mig_backup_service *s, const struct mig_target *targe
                                 .peer = {.contract = s->config.contract,
                                          .account = s->config.account,
                                          .service = s->config.service,
-                                         .announce = MIG_ANNOUNCE_HEADER,
+                                         .announce = s->config.announce,
                                          .operator_key = s->config.operator_key},
                                 .fence = &fence};
-    unsigned failures = mig_target_is_equal(&attempt->target, target) ? attempt->failures : 0;
-    const char *url = mig_plan_url(target, failures, s->config.node_url, s->config.recover_url);
+    unsigned tried = mig_target_is_equal(&attempt->target, target) ? attempt->unanswered : 0;
+    const char *url = mig_plan_url(target, tried, s->config.node_url, s->config.recover_url);
     struct mig_result r = {.upshot = MIG_UPSHOT_FAILED};
     bool finished = false;
     uint32_t random;
-    if (mig_client_aim(&client, url, target->node, s->config.plain_anywhere, &r.why) == MIG_OK)
-        r = run_task(s, &client, target, facts->view, &finished);
+    if (mig_client_aim(&client, url, target->node, s->config.plain_anywhere, &r.why) == MIG_OK) {
+        if (give_pair(s, target->task, facts->view, &client, &r.why))
+            r = run_task(s, &client, target, facts->view, &finished);
+        else
+            r.upshot = MIG_UPSHOT_RETRY;
+    }
+    spend_pair(s, &client, &r);
     if (r.upshot != MIG_UPSHOT_OK)
         report_failure(s, target->task, &client, &r);
     report_skew(s, &r);

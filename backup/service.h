@@ -8,6 +8,7 @@
  * contract. It never deletes. Whatever runs is given up the moment the view no
  * longer calls for it.
  */
+#include "backup/announcer.h"
 #include "backup/client.h"
 #include "backup/plan.h"
 #include "chain/cache.h"
@@ -20,6 +21,10 @@ struct mig_backup_config {
     const char *account;
     const struct mig_identity *service;
     const struct mig_secret *operator_key; /* NULL: none */
+    enum mig_announce announce;
+    /* announce=contract: sends publish_ephemeral_key. On the caller's thread. */
+    enum mig_err (*publish)(void *ctx, const uint8_t key[MIG_KEY_LEN]);
+    void *publish_ctx;
     const char *node_url;    /* of the node that has the seat; NULL: as in the contract */
     const char *recover_url; /* of a destination; NULL: as in its record */
     bool plain_anywhere;     /* http beyond loopback was asked for */

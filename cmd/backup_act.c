@@ -26,6 +26,8 @@ struct act {
     struct mig_look look;
     struct mig_transport *transport;
     struct mig_client client;
+    struct mig_app_publisher publisher;
+    struct mig_announcer announcer;
 };
 
 static int open_act(struct mig_app *app, struct act *act)
@@ -38,35 +40,67 @@ static int open_act(struct mig_app *app, struct act *act)
         status = mig_look_open(app, &act->look);
     if (status == MIG_EXIT_OK && mig_transport_new(&act->transport) != MIG_OK)
         status = mig_app_fail(MIG_EXIT_SOFTWARE, "out of memory");
+    if (status == MIG_EXIT_OK)
+        status = mig_app_publisher_open(app, &act->publisher);
     if (status != MIG_EXIT_OK)
         return status;
+    act->publisher.poller = &act->look.poller;
+    act->announcer = (struct mig_announcer){.publish = mig_app_publish, .ctx = &act->publisher};
     act->client = (struct mig_client){.transport = act->transport,
                                       .vault = &app->vault,
                                       .peer = {.contract = app->contract,
                                                .account = app->account,
                                                .service = app->identity,
-                                               .announce = MIG_ANNOUNCE_HEADER,
+                                               .announce = mig_app_announce(app),
                                                .operator_key = app->operator_secret}};
     return MIG_EXIT_OK;
 }
 
 static void close_act(struct act *act)
 {
+    mig_announcer_spend(&act->announcer);
+    mig_app_publisher_close(&act->publisher);
     mig_transport_free(&act->transport);
     mig_look_close(&act->look);
 }
 
-static int aim(struct act *act, const struct mig_target *target, unsigned failures,
+static int aim(struct act *act, const struct mig_target *target, unsigned unanswered,
                char why[MIG_APP_WHY_MAX])
 {
     const struct mig_config_file *c = act->app->config;
     const char *wrong = "";
-    const char *url = mig_plan_url(target, failures, mig_config_text(c, "node", "node_url"),
+    const char *url = mig_plan_url(target, unanswered, mig_config_text(c, "node", "node_url"),
                                    mig_config_text(c, "node", "recover_url"));
     bool plain = mig_config_number(c, "node", "plain_anywhere") != 0;
     enum mig_err err = mig_client_aim(&act->client, url, target->node, plain, &wrong);
     (void)snprintf(why, MIG_APP_WHY_MAX, "%s", wrong);
     return err == MIG_OK ? MIG_EXIT_OK : MIG_EXIT_CONFIG;
+}
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static void sleep_until(uint64_t ns)
+{
+    const struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+/* announce=contract: gives the client the pair if this view shows it. */
+static bool give_pair(struct act *act, const struct mig_view *view, const char **why)
+{
+    act->client.shown_own = NULL;
+    if (mig_app_announce(act->app) != MIG_ANNOUNCE_CONTRACT)
+        return true;
+    if (!mig_announcer_ready(&act->announcer, view, monotonic_ns(), why))
+        return false;
+    act->client.shown_own = &act->announcer.pair;
+    act->client.shown_node = view->published.node;
+    return true;
 }
 
 static int explain(const struct act *act, const struct mig_result *r, char why[MIG_APP_WHY_MAX])
@@ -96,6 +130,7 @@ static int print_backup(const struct mig_app *app, const struct mig_view *view,
 
 /* The addresses where the node may be, in turn, while none of them answers. */
 enum { ADDRESSES = 3 };
+#define ANNOUNCE_S UINT64_C(60)
 
 static int fetch(struct act *act, const struct mig_view *view, const struct mig_target *target,
                  struct mig_note *note, char why[MIG_APP_WHY_MAX])
@@ -151,13 +186,33 @@ static int back_up(struct act *act, const struct mig_view *view)
     return print_backup(act->app, view, &note, task == MIG_TASK_BACKUP);
 }
 
+/* The view that shows the keys of both sides; with announce=header any does. */
+static int look_when_announced(struct act *act, const struct mig_view **view)
+{
+    const char *why = "";
+    uint64_t until = monotonic_ns() + ANNOUNCE_S * NS_PER_S;
+    for (;;) {
+        int status = mig_look_now(&act->look, view);
+        struct mig_facts facts;
+        struct mig_note note;
+        if (status != MIG_EXIT_OK ||
+            mig_app_plan(act->app, *view, &facts, &note).target.task != MIG_TASK_BACKUP ||
+            give_pair(act, *view, &why))
+            return status;
+        mig_view_release(view);
+        if (monotonic_ns() > until)
+            return mig_app_fail(MIG_EXIT_RETRY, "%s", why);
+        sleep_until(monotonic_ns() + NS_PER_S / 3);
+    }
+}
+
 int mig_verb_backup(struct mig_app *app)
 {
     struct act act;
     const struct mig_view *view = NULL;
     int status = open_act(app, &act);
     if (status == MIG_EXIT_OK)
-        status = mig_look_now(&act.look, &view);
+        status = look_when_announced(&act, &view);
     if (status == MIG_EXIT_OK)
         status = back_up(&act, view);
     mig_view_release(&view);
@@ -174,19 +229,6 @@ struct restoring {
     bool has_destination;
     char why[MIG_APP_WHY_MAX]; /* of the last look */
 };
-
-static uint64_t monotonic_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-static void sleep_until(uint64_t ns)
-{
-    const struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
-    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
-}
 
 /* The destination has the seat: what the whole migration was for. */
 static bool is_seated(const struct mig_app *app, const struct restoring *r,
@@ -215,12 +257,19 @@ static int deliver_once(struct act *act, struct restoring *r, const struct mig_p
                         const struct mig_view *view)
 {
     uint32_t random;
-    int status = aim(act, &plan->target, r->attempt.failures, r->why);
+    int status = aim(act, &plan->target, r->attempt.unanswered, r->why);
     if (status != MIG_EXIT_OK)
         return status;
     memcpy(r->destination, plan->target.node, MIG_KEY_LEN);
     r->has_destination = true;
+    const char *missing = "";
+    if (act->announcer.pair.secret != NULL)
+        (void)give_pair(act, view, &missing);
     struct mig_result result = mig_client_deliver(&act->client, &view->keyset, &r->handover);
+    if (r->handover.wants_key)
+        (void)mig_announcer_ready(&act->announcer, view, monotonic_ns(), &missing);
+    if (r->handover.uploaded)
+        mig_announcer_spend(&act->announcer);
     mig_random(&random, sizeof random);
     mig_attempt_record(&r->attempt, &plan->target, view->generation, &result, false, monotonic_ns(),
                        random);
@@ -325,7 +374,8 @@ static void on_view(void *ctx, const struct mig_view *view)
 }
 
 static int watch_and_serve(struct mig_app *app, struct mig_log *log, struct mig_cache *cache,
-                           struct mig_backup_service *service, int stop_fd)
+                           struct mig_app_publisher *publisher, struct mig_backup_service *service,
+                           int stop_fd)
 {
     const struct mig_watch_options options = {
         .rpc_url = mig_config_text(app->config, "contract", "rpc"),
@@ -343,6 +393,7 @@ static int watch_and_serve(struct mig_app *app, struct mig_log *log, struct mig_
     if (err != MIG_OK)
         return mig_app_fail(mig_exit_of(err), "the contract cannot be watched: %s",
                             mig_err_text(err));
+    publisher->watch = watch;
     mig_log_line(log, MIG_LOG_NOTICE, "started", mig_app_key(app->identity->public_key));
     mig_backup_service_run(service, stop_fd);
     mig_log_line(log, MIG_LOG_NOTICE, "stopped", "by a signal");
@@ -355,12 +406,19 @@ static int serve(struct mig_app *app, struct mig_log *log, int stop_fd)
     const struct mig_config_file *c = app->config;
     struct mig_cache *cache = NULL;
     struct mig_backup_service *service = NULL;
+    struct mig_app_publisher publisher;
+    int status = mig_app_publisher_open(app, &publisher);
+    if (status != MIG_EXIT_OK)
+        return status;
     enum mig_err err = mig_cache_new(app->contract, app->account, mig_app_dialect(app), &cache);
     const struct mig_backup_config config = {
         .contract = app->contract,
         .account = app->account,
         .service = app->identity,
         .operator_key = app->operator_secret,
+        .announce = mig_app_announce(app),
+        .publish = mig_app_publish,
+        .publish_ctx = &publisher,
         .node_url = mig_config_text(c, "node", "node_url"),
         .recover_url = mig_config_text(c, "node", "recover_url"),
         .plain_anywhere = mig_config_number(c, "node", "plain_anywhere") != 0,
@@ -371,9 +429,10 @@ static int serve(struct mig_app *app, struct mig_log *log, int stop_fd)
         .log_ctx = log};
     if (err == MIG_OK)
         err = mig_backup_service_new(&config, &service);
-    int status = err == MIG_OK ? watch_and_serve(app, log, cache, service, stop_fd)
-                               : mig_app_fail(mig_exit_of(err), "%s", mig_err_text(err));
+    status = err == MIG_OK ? watch_and_serve(app, log, cache, &publisher, service, stop_fd)
+                           : mig_app_fail(mig_exit_of(err), "%s", mig_err_text(err));
     mig_backup_service_free(&service);
+    mig_app_publisher_close(&publisher);
     mig_cache_free(&cache);
     return status;
 }

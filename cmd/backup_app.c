@@ -28,6 +28,12 @@ static const struct mig_config_key keys[] = {
      .kind = MIG_CONFIG_PATH,
      .fallback = "identity.key"},
     {.section = "service", .name = "operator_key", .kind = MIG_CONFIG_PATH},
+    {.section = "service", .name = "access_key", .kind = MIG_CONFIG_PATH},
+    {.section = "protocol",
+     .name = "announce",
+     .kind = MIG_CONFIG_CHOICE,
+     .choices = "header contract",
+     .fallback = "header"},
     {.section = "store", .name = "path", .kind = MIG_CONFIG_PATH, .fallback = "vault"},
     {.section = "store", .name = "key", .kind = MIG_CONFIG_PATH, .fallback = "vault.key"},
     {.section = "log",
@@ -141,6 +147,10 @@ static int check_config(struct mig_app *app, const char *path)
     if (!mig_account_is_valid(app->account, strlen(app->account)))
         return mig_app_fail(MIG_EXIT_CONFIG, "%s:%d: [node] account: not a NEAR account id", path,
                             mig_config_line(c, "node", "account"));
+    if (mig_app_announce(app) == MIG_ANNOUNCE_CONTRACT &&
+        mig_config_text(c, "service", "access_key") == NULL)
+        return mig_app_fail(MIG_EXIT_CONFIG, "%s: announce = contract needs [service] access_key",
+                            path);
     return MIG_EXIT_OK;
 }
 
@@ -201,6 +211,9 @@ int mig_app_open_identity(struct mig_app *app)
     enum mig_err err = mig_identity_load(path, &app->identity, &why);
     if (err != MIG_OK)
         return fail_key(err, path, why);
+    path = mig_config_text(app->config, "service", "access_key");
+    if (path != NULL && (err = mig_identity_load(path, &app->access, &why)) != MIG_OK)
+        return fail_key(err, path, why);
     path = key_path(app, "service", "operator_key", "operator.key", buffer);
     return path != NULL ? open_symmetric(path, &app->operator_secret) : MIG_EXIT_OK;
 }
@@ -230,6 +243,7 @@ void mig_app_close(struct mig_app *app)
     mig_secret_free(&app->vault_key);
     mig_secret_free(&app->operator_secret);
     mig_identity_free(&app->identity);
+    mig_identity_free(&app->access);
     mig_config_free(&app->config);
 }
 
@@ -252,6 +266,12 @@ enum mig_dialect mig_app_dialect(const struct mig_app *app)
     static const enum mig_dialect dialects[] = {MIG_DIALECT_AUTO, MIG_DIALECT_DRAFT,
                                                 MIG_DIALECT_DEPLOYED};
     return dialects[mig_config_number(app->config, "contract", "dialect")];
+}
+
+enum mig_announce mig_app_announce(const struct mig_app *app)
+{
+    return mig_config_number(app->config, "protocol", "announce") == 0 ? MIG_ANNOUNCE_HEADER
+                                                                       : MIG_ANNOUNCE_CONTRACT;
 }
 
 int mig_look_open(struct mig_app *app, struct mig_look *look)

@@ -28,6 +28,7 @@ struct mig_app {
     struct mig_config_file *config;
     const char *contract, *account;
     struct mig_identity *identity;
+    struct mig_identity *access; /* announce=contract: publishes ephemeral keys */
     struct mig_secret *vault_key, *operator_secret;
     struct mig_vault vault;
 };
@@ -52,6 +53,7 @@ int mig_app_seconds(const char *text, uint64_t fallback, uint64_t *out);
 
 uint64_t mig_app_now_ns(void);
 uint64_t mig_app_max_staleness_ns(const struct mig_app *app);
+enum mig_announce mig_app_announce(const struct mig_app *app);
 enum mig_dialect mig_app_dialect(const struct mig_app *app);
 
 /* One-shot reading of the contract. */
@@ -66,6 +68,21 @@ int mig_look_now(struct mig_look *look, const struct mig_view **view);
 /* The same without saying why: that goes into `why`. */
 int mig_look_try(struct mig_look *look, const struct mig_view **view, char why[MIG_APP_WHY_MAX]);
 void mig_look_close(struct mig_look *look);
+
+/* announce=contract: sends publish_ephemeral_key through a connection of its
+ * own, spoken as whichever of watch and poller is set has learnt. */
+struct mig_watch;
+struct mig_app_publisher {
+    const struct mig_app *app;
+    struct mig_watch *watch;
+    const struct mig_poller *poller;
+    struct mig_rpc *rpc;
+    struct mig_sender *sender;
+};
+/* Does nothing with announce=header. */
+int mig_app_publisher_open(const struct mig_app *app, struct mig_app_publisher *out);
+enum mig_err mig_app_publish(void *publisher, const uint8_t key[MIG_KEY_LEN]);
+void mig_app_publisher_close(struct mig_app_publisher *publisher);
 
 /* The plan for this view with what the vault holds now. */
 struct mig_plan mig_app_plan(const struct mig_app *app, const struct mig_view *view,

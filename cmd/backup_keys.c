@@ -159,10 +159,11 @@ static int send_call(const struct mig_app *app, struct mig_look *look,
     mig_sender_free(&sender);
     if (err == MIG_OK)
         return MIG_EXIT_OK;
-    const char *why = sent.reason[0] != '\0' ? sent.reason : mig_err_text(err);
+    const char *why = sent.refusal != MIG_REFUSAL_NONE ? mig_refusal_text(sent.refusal)
+                      : sent.reason[0] != '\0'         ? sent.reason
+                                                       : mig_err_text(err);
     return mig_app_fail(err == MIG_ERR_DENIED ? MIG_EXIT_PERMISSION : MIG_EXIT_RETRY,
-                        "not registered: %s%s%s", why, sent.refusal != MIG_REFUSAL_NONE ? "; " : "",
-                        sent.refusal != MIG_REFUSAL_NONE ? mig_refusal_text(sent.refusal) : "");
+                        "not registered: %s", why);
 }
 
 static int send_registration(const struct mig_app *app, struct mig_look *look,

@@ -5,7 +5,11 @@
 # deliver to a new one, back up from that; then back again to a third with the
 # one-shot verbs. Waits for events only.
 set -u
+# DIALECT=draft: in the names of the original design, with ephemeral keys that
+# are published in the contract.
 build=$(cd "${1:-build}" && pwd)
+dialect=${DIALECT:-3.14.1}
+announce=$([ "$dialect" = draft ] && echo contract || echo header)
 b=$build/mpc-backup
 op=$build/examples/operator
 dir=$(mktemp -d "${TMPDIR:-/tmp}/mig-e2e-XXXXXX")
@@ -66,7 +70,7 @@ stop() { # PID
 }
 
 # ---- keys, shares, chain ------------------------------------------------
-for name in backup operator old oldaccess new newaccess third thirdaccess bob carol; do key $name; done
+for name in backup publisher operator old oldaccess new newaccess third thirdaccess bob carol; do key $name; done
 mkdir old/state new/state third/state bob/state carol/state
 "$build/examples/threshold" deal v1.signer 5 2 old/state/keyshares old/vault.key \
     bob/state/keyshares bob/vault.key carol/state/keyshares carol/vault.key >keyset.json ||
@@ -76,20 +80,20 @@ frost=$(grep -oE '"ed25519:[1-9A-HJ-NP-Za-km-z]+"' keyset.json | tr -d '"')
 attempts=($(grep -oE '"attempt":[0-9]+' keyset.json | cut -d: -f2))
 pub() { cat "$1/public"; }
 function_key() {
-    echo "{\"public_key\":\"$(pub "$1")\",\"permission\":{\"FunctionCall\":{\"allowance\":null,\"receiver_id\":\"v1.signer\",\"method_names\":[\"conclude_node_migration\",\"submit_participant_info\"]}}}"
+    echo "{\"public_key\":\"$(pub "$1")\",\"permission\":{\"FunctionCall\":{\"allowance\":null,\"receiver_id\":\"v1.signer\",\"method_names\":[\"conclude_node_migration\",\"conclude_recovery\",\"publish_ephemeral_key\",\"submit_participant_info\"]}}}"
 }
 seat() { # account node access
     echo "{\"account_id\":\"$1\",\"url\":\"http://127.0.0.1:1\",\"tls_public_key\":\"$(pub "$2")\",\"account_public_key\":\"$(pub "$3")\"}"
 }
 cat >genesis.json <<G
-{"chain_id":"mpc-devnet","height":1000,"dialect":"3.14.1",
+{"chain_id":"mpc-devnet","height":1000,"dialect":"$dialect",
  "contract":{"account_id":"v1.signer","epoch_id":5,"threshold":2,
   "participants":[$(seat alice.near old oldaccess),$(seat bob.near bob bob),$(seat carol.near carol carol)],
   "domains":[{"protocol":"CaitSith","public_key":"$secp","attempt":${attempts[0]}},
              {"protocol":"Frost","public_key":"$frost","attempt":${attempts[1]}}]},
  "accounts":[{"account_id":"alice.near","balance":"1000000000000000000000000000","keys":[
    {"public_key":"$(pub operator)","permission":"FullAccess"},
-   $(function_key oldaccess),$(function_key newaccess),$(function_key thirdaccess)]}]}
+   $(function_key publisher),$(function_key oldaccess),$(function_key newaccess),$(function_key thirdaccess)]}]}
 G
 start devnet.log "$build/mpc-devnet" --listen 127.0.0.1:0 --scenario 127.0.0.1:0 --genesis genesis.json --block-ms 100
 await devnet.log '^listening'
@@ -113,6 +117,7 @@ path = $dir/$1/state
 key = $dir/$1/vault.key
 [protocol]
 skew = 1s
+announce = $announce
 C
     start "$1.log" "$build/mpc-migrationd" --config "$1/node.conf"
     await "$1.log" '^listening'
@@ -130,11 +135,15 @@ node_url = https://$address
 account = v1.signer
 rpc = $rpc
 poll_interval = 100ms
+[service]
+access_key = $dir/publisher/identity.key
+[protocol]
+announce = $announce
 C
 exits 1 "$b" --home backup status
 grep -q 'NOT SAFE: no backup service is registered' out.log || die "status before registering"
 exits 0 "$b" --home backup register
-grep -q "near .*register_backup_service" out.log || die "no near-cli command"
+grep -qE "near .*(register_backup_service|set_backup_service)" out.log || die "no near-cli command"
 exits 77 "$b" --home backup backup
 exits 77 "$b" --home backup register --send --operator-key old/identity.key
 exits 0 "$b" --home backup register --send --operator-key operator/identity.key

@@ -293,6 +293,21 @@ static void tries_the_known_addresses_in_turn(void)
     CU_ASSERT_STRING_EQUAL(mig_plan_url(&deliver, 0, "n", NULL), "c");
 }
 
+static void stays_with_an_address_that_answers(void)
+{
+    const struct mig_target target = {.task = MIG_TASK_DELIVER};
+    struct mig_attempt attempt = {0};
+    const struct mig_result silent = {.upshot = MIG_UPSHOT_NO_ANSWER, .why = ""};
+    const struct mig_result busy = {.upshot = MIG_UPSHOT_RETRY, .why = ""};
+    const struct mig_result ok = {.upshot = MIG_UPSHOT_OK, .why = ""};
+    mig_attempt_record(&attempt, &target, 1, &silent, false, 0, 0);
+    CU_ASSERT_EQUAL(attempt.unanswered, 1);
+    mig_attempt_record(&attempt, &target, 1, &busy, false, 0, 0);
+    mig_attempt_record(&attempt, &target, 1, &ok, false, 0, 0);
+    CU_ASSERT_EQUAL(attempt.unanswered, 1);
+    CU_ASSERT_EQUAL(attempt.failures, 0);
+}
+
 static void every_reason_has_a_word_and_a_sentence(void)
 {
     for (enum mig_reason r = 0; r < MIG_REASON_COUNT; r++) {
@@ -319,6 +334,7 @@ int main(void)
         TEST(a_change_makes_it_due_at_once),
         TEST(a_finished_delivery_stays_finished_for_its_record_only),
         TEST(tries_the_known_addresses_in_turn),
+        TEST(stays_with_an_address_that_answers),
         TEST(every_reason_has_a_word_and_a_sentence),
     };
     return run_tests("plan", tests, sizeof tests / sizeof *tests);
