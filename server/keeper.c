@@ -231,6 +231,8 @@ unsigned mig_keep_view(struct mig_keep *keep, const struct mig_view *view)
             notes |= MIG_NOTE_WORK;
         mig_view_release(&keep->view);
         keep->view = mig_view_ref(view);
+        if (mig_publisher_view(&keep->publisher, view, monotonic_ms()))
+            notes |= MIG_NOTE_WORK;
     }
     if ((notes & MIG_NOTE_WORK) != 0)
         (void)pthread_cond_signal(&keep->work);

@@ -15,7 +15,7 @@ static bool make(struct mig_publisher *p, uint64_t now_ms)
         return false;
     }
     p->born_ms = now_ms;
-    p->published = false;
+    p->published = p->seen = false;
     p->again_ms = now_ms;
     p->pause_ms = MIG_PUBLISH_FIRST_MS;
     return true;
@@ -52,6 +52,19 @@ void mig_publisher_result(struct mig_publisher *p, const uint8_t key[MIG_KEY_LEN
     p->published = err == MIG_OK;
     p->again_ms = now_ms + p->pause_ms;
     p->pause_ms = p->pause_ms * 2 < MIG_PUBLISH_LAST_MS ? p->pause_ms * 2 : MIG_PUBLISH_LAST_MS;
+}
+
+bool mig_publisher_view(struct mig_publisher *p, const struct mig_view *view, uint64_t now_ms)
+{
+    if (p->pair.secret == NULL || !p->published)
+        return false;
+    bool shown = view->published.has_node &&
+                 memcmp(view->published.node, p->pair.public_key, MIG_KEY_LEN) == 0;
+    p->seen = p->seen || shown;
+    if (shown || (!p->seen && now_ms - p->born_ms < MIG_PUBLISHED_UNSEEN_MS))
+        return false;
+    mig_ephemeral_clear(&p->pair);
+    return true;
 }
 
 bool mig_publisher_take(struct mig_publisher *p, const uint8_t key[MIG_KEY_LEN], uint64_t now_ms,
