@@ -20,7 +20,7 @@ OPT ?= $(if $(SAN),-O1,$(if $(COV),-O0,-O2))
 comma := ,
 SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)$(if $(COV),--coverage)
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wformat=2 -Wvla $(if $(WERROR),-Werror)
-HARDEN := $(if $(SAN)$(COV),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fcf-protection -ftrivial-auto-var-init=zero
+HARDEN := $(if $(SAN)$(COV),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fcf-protection $(if $(findstring clang,$(CC)),,-ftrivial-auto-var-init=zero)
 PACKAGES := libmicrohttpd gnutls libsodium jansson libcrypto libcurl inih
 # Asked once, and only when something is compiled: `make deps` may install them first.
 PC_CFLAGS = $(eval PC_CFLAGS := $$(shell pkg-config --cflags $(PACKAGES)))$(PC_CFLAGS)
