@@ -128,7 +128,7 @@ fuzz: $(FUZZERS:%=$(F)/bin/%)
 check: all $(TESTS) $(TOOLS) $(FUZZERS:%=$(B)/fuzz/%) $(EXAMPLES)
 	@tests/run.sh $(B) $(ONLY)
 
-demo: all
+demo: all $(EXAMPLES)
 	@tests/demo.sh $(B)
 
 interop: all $(TOOLS) $(EXAMPLES)
