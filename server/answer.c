@@ -33,7 +33,7 @@ static bool add_fields(struct MHD_Response *made, const struct mig_response *res
            MHD_add_response_header(made, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
 }
 
-struct MHD_Response *mig_answer_make(const struct mig_response *response)
+static struct MHD_Response *make(const struct mig_response *response)
 {
     struct MHD_Response *made = MHD_create_response_from_buffer(
         response->body_len, (void *)(uintptr_t)response->body, MHD_RESPMEM_PERSISTENT);
@@ -46,7 +46,7 @@ struct MHD_Response *mig_answer_make(const struct mig_response *response)
 
 bool mig_answer_queue(struct MHD_Connection *to, const struct mig_response *response)
 {
-    struct MHD_Response *made = mig_answer_make(response);
+    struct MHD_Response *made = make(response);
     if (made == NULL)
         return false;
     bool queued = MHD_queue_response(to, response->status, made) == MHD_YES;

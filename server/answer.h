@@ -17,7 +17,4 @@ bool mig_answer_queue(struct MHD_Connection *to, const struct mig_response *resp
 /* A small answer of its own; takes page->body in any case. */
 bool mig_answer_queue_owned(struct MHD_Connection *to, const struct mig_page *page);
 
-/* An answer that is the same every time, made once: NULL when there is no memory. */
-struct MHD_Response *mig_answer_make(const struct mig_response *response);
-
 #endif

@@ -84,20 +84,27 @@ static bool is_out_of_descriptors(const struct mig_listener *listener)
 
 /* ---- connections ---- */
 
+/* What MHD_get_connection_info points to may be overwritten by its next call. */
+static int socket_of(struct MHD_Connection *http)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(http, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info != NULL ? info->connect_fd : -1;
+}
+
 static struct mig_connection *open_connection(struct mig_listener *listener,
                                               struct MHD_Connection *http)
 {
-    const union MHD_ConnectionInfo *fd =
-        MHD_get_connection_info(http, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int fd = socket_of(http);
     const union MHD_ConnectionInfo *from =
         MHD_get_connection_info(http, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (fd == NULL)
+    if (fd < 0)
         return NULL;
     struct mig_address peer;
     mig_address_of(from != NULL ? from->client_addr : NULL, &peer);
-    struct mig_connection *c = mig_connection_open(&listener->connections, fd->connect_fd, &peer);
+    struct mig_connection *c = mig_connection_open(&listener->connections, fd, &peer);
     if (c == NULL) /* nobody would watch its deadline */
-        (void)shutdown(fd->connect_fd, SHUT_RDWR);
+        (void)shutdown(fd, SHUT_RDWR);
     return c;
 }
 
