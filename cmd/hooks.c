@@ -16,20 +16,29 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "crypto/encoding.h"
 #include "crypto/key.h"
 
 extern char **environ;
 
-enum { PAUSE_FIRST_MS = 1000, PAUSE_LAST_MS = 60000 };
+enum { PAUSE_FIRST_MS = 1000, PAUSE_LAST_MS = 60000, NEWS_MAX = 256 };
+
+/* What there is to tell one program; only the newest counts. */
+struct news {
+    struct mig_hooks *hooks;
+    enum mig_hook which;
+    bool has_thread;
+    pthread_t thread;
+    pthread_cond_t moved; /* on CLOCK_MONOTONIC */
+    char json[NEWS_MAX];
+    uint64_t asked, told; /* counts of events */
+};
 
 struct mig_hooks {
     struct mig_hooks_config config;
-    bool has_thread;
-    pthread_t thread;
-    pthread_mutex_t lock; /* protects what follows */
-    pthread_cond_t moved; /* on CLOCK_MONOTONIC */
-    enum mig_job job;
-    uint64_t asked, told; /* counts of job changes */
+    pthread_mutex_t lock; /* protects what follows, and all but the first four of news */
+    struct mig_hook_stats stats[MIG_HOOK_COUNT];
+    struct news news[MIG_HOOK_COUNT]; /* of those that have no answer */
     bool stopping;
 };
 
@@ -164,16 +173,44 @@ static char *change_json(const char *event, const struct mig_change *change)
     return text;
 }
 
-static enum mig_err run_change(const struct mig_hooks *hooks, enum mig_hook which,
-                               const char *event, const struct mig_change *change)
+/* Runs the program of a hook and keeps count. */
+static enum mig_err run_hook(struct mig_hooks *hooks, enum mig_hook which, const char *json)
 {
-    const char *program = hooks->config.program[which];
-    if (program == NULL)
+    struct mig_hook_stats *s = &hooks->stats[which];
+    uint64_t began = now_ms();
+    (void)pthread_mutex_lock(&hooks->lock);
+    s->runs++;
+    s->pending = true;
+    (void)pthread_mutex_unlock(&hooks->lock);
+    enum mig_err err = mig_hook_run(hooks->config.program[which], json, hooks->config.deadline_ms);
+    (void)pthread_mutex_lock(&hooks->lock);
+    s->failures = err == MIG_OK ? 0 : s->failures + 1;
+    s->pending = err != MIG_OK;
+    s->last_ms = now_ms() - began;
+    (void)pthread_mutex_unlock(&hooks->lock);
+    return err;
+}
+
+bool mig_hooks_stats(void *ctx, enum mig_hook hook, struct mig_hook_stats *out)
+{
+    struct mig_hooks *hooks = ctx;
+    const struct news *n = &hooks->news[hook];
+    (void)pthread_mutex_lock(&hooks->lock);
+    *out = hooks->stats[hook];
+    out->pending = out->pending || n->told != n->asked;
+    (void)pthread_mutex_unlock(&hooks->lock);
+    return hooks->config.program[hook] != NULL;
+}
+
+static enum mig_err run_change(struct mig_hooks *hooks, enum mig_hook which, const char *event,
+                               const struct mig_change *change)
+{
+    if (hooks->config.program[which] == NULL)
         return MIG_OK;
     char *json = change_json(event, change);
     if (json == NULL)
         return MIG_ERR_NOMEM;
-    enum mig_err err = mig_hook_run(program, json, hooks->config.deadline_ms);
+    enum mig_err err = run_hook(hooks, which, json);
     free(json);
     return err;
 }
@@ -205,63 +242,96 @@ const char *mig_job_text(enum mig_job job)
     return "unknown";
 }
 
-/* ---- job_changed, on its own thread ------------------------------------------ */
+/* ---- news, each on its own thread ------------------------------------------- */
 
-static enum mig_err tell_job(const struct mig_hooks *hooks, enum mig_job job)
+/* With the lock held. */
+static void pause_for(struct news *n, uint64_t ms)
 {
-    char json[96];
-    (void)snprintf(json, sizeof json, "{\"event\":\"job_changed\",\"job\":\"%s\"}",
-                   mig_job_text(job));
-    return mig_hook_run(hooks->config.program[MIG_HOOK_JOB_CHANGED], json,
-                        hooks->config.deadline_ms);
-}
-
-static void pause_for(struct mig_hooks *hooks, uint64_t ms)
-{
-    uint64_t until = now_ms() + ms, asked = hooks->asked;
+    uint64_t until = now_ms() + ms, asked = n->asked;
     struct timespec t = {.tv_sec = (time_t)(until / 1000),
                          .tv_nsec = (long)(until % 1000) * 1000000};
-    while (!hooks->stopping && hooks->asked == asked && now_ms() < until)
-        (void)pthread_cond_timedwait(&hooks->moved, &hooks->lock, &t);
+    while (!n->hooks->stopping && n->asked == asked && now_ms() < until)
+        (void)pthread_cond_timedwait(&n->moved, &n->hooks->lock, &t);
 }
 
-static void *tell_jobs(void *arg)
+static void *tell(void *arg)
 {
-    struct mig_hooks *hooks = arg;
+    struct news *n = arg;
+    struct mig_hooks *hooks = n->hooks;
     uint64_t pause = PAUSE_FIRST_MS;
     (void)pthread_mutex_lock(&hooks->lock);
     while (!hooks->stopping) {
-        if (hooks->told == hooks->asked) {
-            (void)pthread_cond_wait(&hooks->moved, &hooks->lock);
+        if (n->told == n->asked) {
+            (void)pthread_cond_wait(&n->moved, &hooks->lock);
             continue;
         }
-        uint64_t telling = hooks->asked;
-        enum mig_job job = hooks->job;
+        uint64_t telling = n->asked;
+        char json[NEWS_MAX];
+        memcpy(json, n->json, sizeof json);
         (void)pthread_mutex_unlock(&hooks->lock);
-        enum mig_err err = tell_job(hooks, job);
+        enum mig_err err = run_hook(hooks, n->which, json);
         (void)pthread_mutex_lock(&hooks->lock);
-        if (err == MIG_OK) {
-            hooks->told = telling;
+        if (err == MIG_OK)
+            n->told = telling;
+        if (err == MIG_OK || n->asked != telling) {
             pause = PAUSE_FIRST_MS;
-        } else if (hooks->asked == telling) {
-            pause_for(hooks, pause);
-            pause = pause * 2 < PAUSE_LAST_MS ? pause * 2 : PAUSE_LAST_MS;
+            continue;
         }
+        pause_for(n, pause);
+        pause = pause * 2 < PAUSE_LAST_MS ? pause * 2 : PAUSE_LAST_MS;
     }
     (void)pthread_mutex_unlock(&hooks->lock);
     return NULL;
 }
 
-void mig_hooks_job_changed(void *ctx, enum mig_job job)
+static void announce(struct mig_hooks *hooks, enum mig_hook which, const char *json)
 {
-    struct mig_hooks *hooks = ctx;
-    if (!hooks->has_thread)
+    struct news *n = &hooks->news[which];
+    if (!n->has_thread)
         return;
     (void)pthread_mutex_lock(&hooks->lock);
-    hooks->job = job;
-    hooks->asked++;
-    (void)pthread_cond_signal(&hooks->moved);
+    (void)snprintf(n->json, sizeof n->json, "%s", json);
+    n->asked++;
+    (void)pthread_cond_signal(&n->moved);
     (void)pthread_mutex_unlock(&hooks->lock);
+}
+
+void mig_hooks_job_changed(void *ctx, enum mig_job job)
+{
+    char json[NEWS_MAX];
+    (void)snprintf(json, sizeof json, "{\"event\":\"job_changed\",\"job\":\"%s\"}",
+                   mig_job_text(job));
+    announce(ctx, MIG_HOOK_JOB_CHANGED, json);
+}
+
+void mig_hooks_backup_served(void *ctx, uint64_t epoch, const uint8_t keyset[MIG_DIGEST_LEN])
+{
+    char json[NEWS_MAX], digest[MIG_HEX_LEN(MIG_DIGEST_LEN)];
+    if (mig_hex_encode(keyset, MIG_DIGEST_LEN, digest, sizeof digest) != MIG_OK)
+        return;
+    (void)snprintf(json, sizeof json,
+                   "{\"event\":\"backup_served\",\"epoch\":\"%llu\",\"keyset\":\"%s\"}",
+                   (unsigned long long)epoch, digest);
+    announce(ctx, MIG_HOOK_BACKUP_SERVED, json);
+}
+
+void mig_hooks_recovered(void *ctx, const struct mig_receipt *receipt)
+{
+    char json[NEWS_MAX], digest[MIG_HEX_LEN(MIG_DIGEST_LEN)];
+    if (mig_hex_encode(receipt->keyset, MIG_DIGEST_LEN, digest, sizeof digest) != MIG_OK)
+        return;
+    (void)snprintf(json, sizeof json,
+                   "{\"event\":\"recovered\",\"epoch\":\"%llu\",\"keyset\":\"%s\",\"shares\":%u,"
+                   "\"imported_at\":%llu,\"repeated\":%s}",
+                   (unsigned long long)receipt->epoch, digest, receipt->shares,
+                   (unsigned long long)receipt->imported_at, receipt->repeated ? "true" : "false");
+    announce(ctx, MIG_HOOK_RECOVERED, json);
+}
+
+static bool is_news(enum mig_hook which)
+{
+    return which == MIG_HOOK_JOB_CHANGED || which == MIG_HOOK_BACKUP_SERVED ||
+           which == MIG_HOOK_RECOVERED;
 }
 
 enum mig_err mig_hooks_new(const struct mig_hooks_config *config, struct mig_hooks **out)
@@ -275,11 +345,19 @@ enum mig_err mig_hooks_new(const struct mig_hooks_config *config, struct mig_hoo
     (void)pthread_mutex_init(&hooks->lock, NULL);
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&hooks->moved, &attr);
+    bool all = true;
+    for (unsigned i = 0; i < MIG_HOOK_COUNT; i++) {
+        struct news *n = &hooks->news[i];
+        n->hooks = hooks;
+        n->which = (enum mig_hook)i;
+        (void)pthread_cond_init(&n->moved, &attr);
+        if (config->program[i] == NULL || !is_news(n->which))
+            continue;
+        n->has_thread = pthread_create(&n->thread, NULL, tell, n) == 0;
+        all = all && n->has_thread;
+    }
     (void)pthread_condattr_destroy(&attr);
-    if (config->program[MIG_HOOK_JOB_CHANGED] != NULL)
-        hooks->has_thread = pthread_create(&hooks->thread, NULL, tell_jobs, hooks) == 0;
-    if (config->program[MIG_HOOK_JOB_CHANGED] != NULL && !hooks->has_thread) {
+    if (!all) {
         mig_hooks_free(&hooks);
         return MIG_ERR_NOMEM;
     }
@@ -292,14 +370,16 @@ void mig_hooks_free(struct mig_hooks **hooks)
     struct mig_hooks *h = *hooks;
     if (h == NULL)
         return;
-    if (h->has_thread) {
-        (void)pthread_mutex_lock(&h->lock);
-        h->stopping = true;
-        (void)pthread_cond_signal(&h->moved);
-        (void)pthread_mutex_unlock(&h->lock);
-        (void)pthread_join(h->thread, NULL);
+    (void)pthread_mutex_lock(&h->lock);
+    h->stopping = true;
+    for (unsigned i = 0; i < MIG_HOOK_COUNT; i++)
+        (void)pthread_cond_signal(&h->news[i].moved);
+    (void)pthread_mutex_unlock(&h->lock);
+    for (unsigned i = 0; i < MIG_HOOK_COUNT; i++) {
+        if (h->news[i].has_thread)
+            (void)pthread_join(h->news[i].thread, NULL);
+        (void)pthread_cond_destroy(&h->news[i].moved);
     }
-    (void)pthread_cond_destroy(&h->moved);
     (void)pthread_mutex_destroy(&h->lock);
     free(h);
     *hooks = NULL;

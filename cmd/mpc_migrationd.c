@@ -51,6 +51,8 @@ static const struct mig_config_key keys[] = {
     {.section = "hooks", .name = "participants_changed", .kind = MIG_CONFIG_PATH},
     {.section = "hooks", .name = "purge_assets", .kind = MIG_CONFIG_PATH},
     {.section = "hooks", .name = "job_changed", .kind = MIG_CONFIG_PATH},
+    {.section = "hooks", .name = "backup_served", .kind = MIG_CONFIG_PATH},
+    {.section = "hooks", .name = "recovered", .kind = MIG_CONFIG_PATH},
     {.section = "hooks",
      .name = "deadline",
      .kind = MIG_CONFIG_DURATION,
@@ -154,16 +156,16 @@ static void fill_config(const struct mig_config_file *file, struct mig_config *o
 static const struct mig_hooks_config *fill_hooks(const struct mig_config_file *file,
                                                  struct mig_hooks_config *out)
 {
-    *out = (struct mig_hooks_config){
-        .program =
-            {
-                [MIG_HOOK_PARTICIPANTS_CHANGED] =
-                    mig_config_text(file, "hooks", "participants_changed"),
-                [MIG_HOOK_PURGE_ASSETS] = mig_config_text(file, "hooks", "purge_assets"),
-                [MIG_HOOK_JOB_CHANGED] = mig_config_text(file, "hooks", "job_changed"),
-            },
-        .deadline_ms = (uint32_t)mig_config_number(file, "hooks", "deadline"),
+    static const char *const names[MIG_HOOK_COUNT] = {
+        [MIG_HOOK_PARTICIPANTS_CHANGED] = "participants_changed",
+        [MIG_HOOK_PURGE_ASSETS] = "purge_assets",
+        [MIG_HOOK_JOB_CHANGED] = "job_changed",
+        [MIG_HOOK_BACKUP_SERVED] = "backup_served",
+        [MIG_HOOK_RECOVERED] = "recovered",
     };
+    out->deadline_ms = (uint32_t)mig_config_number(file, "hooks", "deadline");
+    for (size_t i = 0; i < MIG_HOOK_COUNT; i++)
+        out->program[i] = mig_config_text(file, "hooks", names[i]);
     return out;
 }
 
@@ -188,6 +190,21 @@ static void job_changed(void *ctx, enum mig_job job)
     struct daemon *daemon = ctx;
     mig_log_line(&daemon->log, MIG_LOG_NOTICE, "job", mig_job_text(job));
     mig_hooks_job_changed(daemon->hooks, job);
+}
+
+static void backup_served(void *ctx, uint64_t epoch, const uint8_t keyset[MIG_DIGEST_LEN])
+{
+    mig_hooks_backup_served(((struct daemon *)ctx)->hooks, epoch, keyset);
+}
+
+static void recovered(void *ctx, const struct mig_receipt *receipt)
+{
+    mig_hooks_recovered(((struct daemon *)ctx)->hooks, receipt);
+}
+
+static bool hook_stats(void *ctx, enum mig_hook hook, struct mig_hook_stats *out)
+{
+    return mig_hooks_stats(((struct daemon *)ctx)->hooks, hook, out);
 }
 
 static void log_line(void *ctx, enum mig_log_level level, const char *event, const char *text)
@@ -243,6 +260,9 @@ static int run(const struct mig_config_file *file)
                             .participants_changed = participants_changed,
                             .purge_assets = purge_assets,
                             .job_changed = job_changed,
+                            .backup_served = backup_served,
+                            .recovered = recovered,
+                            .hook_stats = hook_stats,
                             .log = log_line};
     fill_config(file, &config);
     if (check_only) {

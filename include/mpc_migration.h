@@ -142,11 +142,28 @@ enum mig_log_level {
     MIG_LOG_DEBUG = 7,
 };
 
+/* What the host does about an event, as it tells it: for /status and metrics. */
+enum mig_hook {
+    MIG_HOOK_PARTICIPANTS_CHANGED = 0,
+    MIG_HOOK_PURGE_ASSETS = 1,
+    MIG_HOOK_JOB_CHANGED = 2,
+    MIG_HOOK_BACKUP_SERVED = 3,
+    MIG_HOOK_RECOVERED = 4,
+};
+enum { MIG_HOOK_COUNT = 5 };
+struct mig_hook_stats {
+    uint64_t runs;     /* begun since the start */
+    uint64_t failures; /* in a row, up to now */
+    uint64_t last_ms;  /* how long the last one took */
+    bool pending;      /* an event is not dealt with yet */
+};
+
 /*
  * Functions of the host; `ctx` comes back in each. A NULL function means the
- * default in brackets. load_keyshares, import_keyshares and load_receipt are
- * called on the listener's thread, log on any, the others on the worker's; one
- * call of each at a time. Any may fail: what must happen (purge, reconnect,
+ * default in brackets. load_keyshares, import_keyshares, load_receipt,
+ * backup_served and recovered are called on the listener's thread, log and
+ * job_changed on any, hook_stats on the admin listener's, the others on the
+ * worker's; one call of each at a time. Any may fail: what must happen (purge, reconnect,
  * conclude) is called again, with growing pauses and across restarts, until it
  * reports MIG_OK.
  */
@@ -180,6 +197,15 @@ struct mig_host {
     enum mig_err (*purge_assets)(void *ctx, const struct mig_change *change);
     /* The onboarding job moved; information only. [nothing] */
     void (*job_changed)(void *ctx, enum mig_job job);
+    /* A backup of this keyset is on its way to the registered backup service;
+     * information only, return at once. [nothing] */
+    void (*backup_served)(void *ctx, uint64_t epoch, const uint8_t keyset[MIG_DIGEST_LEN]);
+    /* Shares were imported and are durable; information only, return at once.
+     * receipt->repeated: they had been before. [nothing] */
+    void (*recovered)(void *ctx, const struct mig_receipt *receipt);
+    /* How the host's own handling of one kind of event goes; false: nothing to
+     * tell of it. Return at once. [nothing is told] */
+    bool (*hook_stats)(void *ctx, enum mig_hook hook, struct mig_hook_stats *out);
     /* One event: a stable name and a printable, single-line text without
      * secrets. [nothing] */
     void (*log)(void *ctx, enum mig_log_level level, const char *event, const char *text);

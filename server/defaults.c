@@ -161,6 +161,26 @@ static void job_changed(void *ctx, enum mig_job job)
         d->host.job_changed(d->host.ctx, job);
 }
 
+static void backup_served(void *ctx, uint64_t epoch, const uint8_t keyset[MIG_DIGEST_LEN])
+{
+    struct mig_defaults *d = ctx;
+    if (d->host.backup_served != NULL)
+        d->host.backup_served(d->host.ctx, epoch, keyset);
+}
+
+static void recovered(void *ctx, const struct mig_receipt *receipt)
+{
+    struct mig_defaults *d = ctx;
+    if (d->host.recovered != NULL)
+        d->host.recovered(d->host.ctx, receipt);
+}
+
+static bool hook_stats(void *ctx, enum mig_hook hook, struct mig_hook_stats *out)
+{
+    struct mig_defaults *d = ctx;
+    return d->host.hook_stats != NULL && d->host.hook_stats(d->host.ctx, hook, out);
+}
+
 static void log_line(void *ctx, enum mig_log_level level, const char *event, const char *text)
 {
     say(ctx, level, event, text);
@@ -237,6 +257,9 @@ enum mig_err mig_defaults_new(const struct mig_settings *settings, const struct 
         .participants_changed = participants_changed,
         .purge_assets = purge_assets,
         .job_changed = job_changed,
+        .backup_served = backup_served,
+        .recovered = recovered,
+        .hook_stats = hook_stats,
         .log = log_line,
     };
     *out = d;

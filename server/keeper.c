@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "crypto/key.h"
+#include "crypto/keyset.h"
 #include "migration/honour.h"
 #include "server/publisher.h"
 #include "server/receipts.h"
@@ -302,6 +303,8 @@ static void import_end(void *ctx, const struct mig_receipt *receipt)
     keep->importing = false;
     (void)pthread_cond_signal(&keep->work);
     (void)pthread_mutex_unlock(&keep->lock);
+    if (receipt != NULL && keep->config.host.recovered != NULL)
+        keep->config.host.recovered(keep->config.host.ctx, receipt);
     tell_job(keep, notes);
 }
 
@@ -318,10 +321,16 @@ static enum mig_err store_writable(void *ctx)
 
 static void backup_served(void *ctx, const struct mig_keyset *keyset)
 {
-    struct mig_counters *counters = ((struct mig_keep *)ctx)->config.counters;
+    struct mig_keep *keep = ctx;
+    struct mig_counters *counters = keep->config.counters;
     atomic_store_explicit(&counters->last_backup_served_epoch, keyset->epoch, memory_order_relaxed);
     atomic_store_explicit(&counters->last_backup_served_at, clock_ns(CLOCK_REALTIME) / 1000000000u,
                           memory_order_relaxed);
+    if (keep->config.host.backup_served == NULL)
+        return;
+    uint8_t digest[MIG_DIGEST_LEN];
+    mig_keyset_digest(keep->config.contract, keyset, digest);
+    keep->config.host.backup_served(keep->config.host.ctx, keyset->epoch, digest);
 }
 
 static enum mig_err backup_acknowledged(void *ctx, uint64_t epoch,

@@ -14,10 +14,11 @@ struct mig_keep;
 
 struct mig_keep_config {
     const char *account;   /* borrowed until mig_keep_free, like all below */
+    const char *contract;
     const char *state_dir; /* where the records lie */
     uint8_t tls_key[MIG_KEY_LEN];
     uint64_t key_delay_ns;
-    struct mig_host host; /* complete: no NULL function but job_changed and log */
+    struct mig_host host; /* complete: no NULL function but the informing ones */
     struct mig_counters *counters;
     /* announce=contract: sends publish_ephemeral_key; NULL otherwise. Called on
      * the worker. */

@@ -146,6 +146,8 @@ static void write_node(FILE *f, const struct mig_status *s)
            sizeof seats / sizeof *seats, k->seat);
     states(f, "mpc_migration_job", "This node's own onboarding.", jobs, sizeof jobs / sizeof *jobs,
            k->job);
+    one(f, "mpc_migration_decommissioned", "gauge",
+        "1 while this node has lost its seat; it serves nothing.", k->seat_lost_at != 0);
     if (s->has_stored)
         one(f, "mpc_migration_stored_keyset_epoch", "gauge",
             "Epoch of the keyset last imported here.", s->stored_epoch);
@@ -165,6 +167,41 @@ static void write_node(FILE *f, const struct mig_status *s)
         k->machine.hook_failures);
     one(f, "mpc_migration_bugs_total", "counter", "Impossible states reached; must stay 0.",
         k->machine.bugs);
+}
+
+static void hook_sample(FILE *f, const char *name, const struct mig_status *s, unsigned i,
+                        uint64_t value)
+{
+    if (s->has_hook[i])
+        labelled(f, name, "hook", mig_hook_text((enum mig_hook)i), value);
+}
+
+static void write_hooks(FILE *f, const struct mig_status *s)
+{
+    static const char runs[] = "mpc_migration_hook_runs_total",
+                      failures[] = "mpc_migration_hook_failures_in_a_row",
+                      pending[] = "mpc_migration_hook_pending",
+                      last[] = "mpc_migration_hook_last_duration_seconds";
+    bool any = false;
+    for (unsigned i = 0; i < MIG_HOOK_COUNT; i++)
+        any = any || s->has_hook[i];
+    if (!any)
+        return;
+    head(f, runs, "counter", "Runs of the host's hooks.");
+    for (unsigned i = 0; i < MIG_HOOK_COUNT; i++)
+        hook_sample(f, runs, s, i, s->hook[i].runs);
+    head(f, failures, "gauge", "Failed runs of a hook since its last success.");
+    for (unsigned i = 0; i < MIG_HOOK_COUNT; i++)
+        hook_sample(f, failures, s, i, s->hook[i].failures);
+    head(f, pending, "gauge", "1 while a hook has not dealt with the newest event.");
+    for (unsigned i = 0; i < MIG_HOOK_COUNT; i++)
+        hook_sample(f, pending, s, i, s->hook[i].pending);
+    head(f, last, "gauge", "How long the last run of a hook took.");
+    for (unsigned i = 0; i < MIG_HOOK_COUNT; i++)
+        if (s->has_hook[i])
+            (void)fprintf(f, "%s{hook=\"%s\"} %llu.%03llu\n", last, mig_hook_text((enum mig_hook)i),
+                          (unsigned long long)(s->hook[i].last_ms / MS_PER_S),
+                          (unsigned long long)(s->hook[i].last_ms % MS_PER_S));
 }
 
 static void write_requests(FILE *f, const struct mig_counters *c)
@@ -282,6 +319,7 @@ char *mig_status_metrics(const struct mig_status *s, size_t *len)
     write_backups(f, s);
     write_contract(f, s);
     write_node(f, s);
+    write_hooks(f, s);
     write_requests(f, s->counters);
     write_durations(f, s->counters);
     write_family(f, "mpc_migration_auth_failures_total",

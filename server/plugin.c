@@ -147,6 +147,8 @@ static void fill_status(void *ctx, struct mig_status *out)
     memcpy(out->identity, p->settings.self.tls_key, MIG_KEY_LEN);
     out->started_at = p->started_at;
     out->counters = &p->counters;
+    for (unsigned i = 0; i < MIG_HOOK_COUNT; i++)
+        out->has_hook[i] = p->host.hook_stats(p->host.ctx, (enum mig_hook)i, &out->hook[i]);
     mig_keep_status(p->keep, &out->keep);
     mig_listener_stats(p->migration, &out->listener);
     if (p->watch != NULL) {
@@ -211,6 +213,7 @@ static enum mig_err build_keep(struct mig_plugin *p, char *why)
 {
     struct mig_keep_config config = {
         .account = p->settings.account,
+        .contract = p->settings.contract,
         .state_dir = p->settings.state_dir,
         .key_delay_ns = (uint64_t)p->settings.key_delay_s * 1000000000u,
         .host = p->host,

@@ -109,16 +109,57 @@ static json_t *contract_json(const struct mig_status *s)
         !s->has_destination ? "none" : (s->is_destination ? "this node" : "another node"));
 }
 
+/* Null unless this node was in the set and is not any more. */
+static json_t *decommissioned_json(const struct mig_keep_status *keep)
+{
+    if (keep->seat_lost_at == 0)
+        return json_null();
+    return json_pack("{s:o}", "last_seated_height", big(keep->seat_lost_at));
+}
+
 static json_t *node_json(const struct mig_status *s)
 {
     return json_pack(
-        "{s:s,s:s,s:o,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I}", "seat", seat_text(s->keep.seat), "job",
-        job_text(s->keep.job), "stored_epoch", s->has_stored ? big(s->stored_epoch) : json_null(),
-        "shares_missing", s->keep.shares_missing, "store_failing", s->keep.store_failing,
-        "consequences_pending", s->keep.consequences_pending, "key_delayed", s->keep.key_delayed,
-        "key_changes", (json_int_t)s->keep.key_changes, "conclude_attempts",
-        (json_int_t)s->keep.machine.concludes, "hook_failures",
-        (json_int_t)s->keep.machine.hook_failures, "bugs", (json_int_t)s->keep.machine.bugs);
+        "{s:s,s:s,s:o,s:o,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I}", "seat", seat_text(s->keep.seat), "job",
+        job_text(s->keep.job), "decommissioned", decommissioned_json(&s->keep), "stored_epoch",
+        s->has_stored ? big(s->stored_epoch) : json_null(), "shares_missing",
+        s->keep.shares_missing, "store_failing", s->keep.store_failing, "consequences_pending",
+        s->keep.consequences_pending, "key_delayed", s->keep.key_delayed, "key_changes",
+        (json_int_t)s->keep.key_changes, "conclude_attempts", (json_int_t)s->keep.machine.concludes,
+        "hook_failures", (json_int_t)s->keep.machine.hook_failures, "bugs",
+        (json_int_t)s->keep.machine.bugs);
+}
+
+const char *mig_hook_text(enum mig_hook hook)
+{
+    switch (hook) {
+    case MIG_HOOK_PARTICIPANTS_CHANGED:
+        return "participants_changed";
+    case MIG_HOOK_PURGE_ASSETS:
+        return "purge_assets";
+    case MIG_HOOK_JOB_CHANGED:
+        return "job_changed";
+    case MIG_HOOK_BACKUP_SERVED:
+        return "backup_served";
+    case MIG_HOOK_RECOVERED:
+        return "recovered";
+    }
+    return "unknown";
+}
+
+static json_t *hooks_json(const struct mig_status *s)
+{
+    json_t *all = json_object();
+    for (unsigned i = 0; i < MIG_HOOK_COUNT; i++) {
+        const struct mig_hook_stats *h = &s->hook[i];
+        if (!s->has_hook[i])
+            continue;
+        (void)json_object_set_new(all, mig_hook_text((enum mig_hook)i),
+                                  json_pack("{s:I,s:I,s:b,s:I}", "runs", (json_int_t)h->runs,
+                                            "failures_in_a_row", (json_int_t)h->failures, "pending",
+                                            h->pending, "last_ms", (json_int_t)h->last_ms));
+    }
+    return all;
 }
 
 static json_t *traffic_json(const struct mig_status *s)
@@ -148,11 +189,12 @@ char *mig_status_json(const struct mig_status *s, size_t *len)
     const char *reasons[MIG_REASONS_MAX];
     const struct mig_counters *c = s->counters;
     json_t *root = json_pack(
-        "{s:s,s:b,s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:{s:I,s:I,s:I},s:o}", "version", MIG_VERSION,
-        "ready", mig_status_reasons(s, reasons) == 0, "reasons", reasons_json(s), "contract_id",
-        s->contract, "account", s->account, "identity", key_text(true, s->identity), "started_at",
-        time_or_null(s->started_at), "contract", contract_json(s), "node", node_json(s),
-        "last_backup_served", last_backup(&c->last_backup_served_epoch, &c->last_backup_served_at),
+        "{s:s,s:b,s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:{s:I,s:I,s:I},s:o}", "version",
+        MIG_VERSION, "ready", mig_status_reasons(s, reasons) == 0, "reasons", reasons_json(s),
+        "contract_id", s->contract, "account", s->account, "identity", key_text(true, s->identity),
+        "started_at", time_or_null(s->started_at), "contract", contract_json(s), "node",
+        node_json(s), "hooks", hooks_json(s), "last_backup_served",
+        last_backup(&c->last_backup_served_epoch, &c->last_backup_served_at),
         "last_backup_acknowledged",
         last_backup(&c->last_backup_acknowledged_epoch, &c->last_backup_acknowledged_at), "rpc",
         "requests", (json_int_t)s->rpc.requests, "failures", (json_int_t)s->rpc.failures,

@@ -46,6 +46,8 @@ struct mig_status {
     struct mig_keep_status keep;
     bool has_stored; /* the store holds a keyset imported here */
     uint64_t stored_epoch;
+    bool has_hook[MIG_HOOK_COUNT]; /* what the host tells of its hooks */
+    struct mig_hook_stats hook[MIG_HOOK_COUNT];
 
     struct mig_rpc_counts rpc;
     const struct mig_counters *counters;
@@ -56,6 +58,9 @@ struct mig_status {
  * without details, static. */
 enum { MIG_REASONS_MAX = 4 };
 size_t mig_status_reasons(const struct mig_status *status, const char *reasons[MIG_REASONS_MAX]);
+
+/* "participants_changed", ...: as the host function is called. Static. */
+const char *mig_hook_text(enum mig_hook hook);
 
 /* malloc'd text, or NULL when there is no memory. */
 char *mig_status_json(const struct mig_status *status, size_t *len);

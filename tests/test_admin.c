@@ -211,6 +211,7 @@ static void every_metric_is_documented(void)
     doc[n] = '\0';
     (void)fclose(f);
     start_serving();
+    now.has_hook[MIG_HOOK_RECOVERED] = true;
     CU_ASSERT_EQUAL(get("/metrics"), 200);
     unsigned count = 0;
     for (const char *at = wire.text; (at = strstr(at, "# TYPE ")) != NULL; at++) {
@@ -259,6 +260,52 @@ static void status_without_a_view_is_json_too(void)
     CU_ASSERT(json_is_false(json_object_get(root, "ready")));
     CU_ASSERT_EQUAL(json_array_size(json_object_get(root, "reasons")), 1);
     json_decref(root);
+    stop();
+}
+
+static void hooks_are_told_in_status_and_metrics(void)
+{
+    start_serving();
+    now.has_hook[MIG_HOOK_PURGE_ASSETS] = now.has_hook[MIG_HOOK_BACKUP_SERVED] = true;
+    now.hook[MIG_HOOK_PURGE_ASSETS] =
+        (struct mig_hook_stats){.runs = 7, .failures = 3, .last_ms = 30001, .pending = true};
+    now.hook[MIG_HOOK_BACKUP_SERVED] = (struct mig_hook_stats){.runs = 2, .last_ms = 4};
+    CU_ASSERT_EQUAL(get("/metrics"), 200);
+    CU_ASSERT(has_line("mpc_migration_hook_runs_total{hook=\"purge_assets\"} 7"));
+    CU_ASSERT(has_line("mpc_migration_hook_failures_in_a_row{hook=\"purge_assets\"} 3"));
+    CU_ASSERT(has_line("mpc_migration_hook_pending{hook=\"purge_assets\"} 1"));
+    CU_ASSERT(has_line("mpc_migration_hook_pending{hook=\"backup_served\"} 0"));
+    CU_ASSERT(has_line("mpc_migration_hook_last_duration_seconds{hook=\"purge_assets\"} 30.001"));
+    CU_ASSERT_PTR_NULL(strstr(wire.text, "hook=\"recovered\""));
+    CU_ASSERT(promtool_accepts());
+    CU_ASSERT_EQUAL(get("/status"), 200);
+    json_t *root = json_loads(wire_body(&wire), JSON_REJECT_DUPLICATES, NULL);
+    json_t *hooks = json_object_get(root, "hooks");
+    int runs = 0, failures = 0, pending = 0, last = 0;
+    CU_ASSERT_EQUAL(json_unpack(hooks, "{s:{s:i,s:i,s:b,s:i}}", "purge_assets", "runs", &runs,
+                                "failures_in_a_row", &failures, "pending", &pending, "last_ms",
+                                &last),
+                    0);
+    CU_ASSERT(runs == 7 && failures == 3 && pending == 1 && last == 30001);
+    CU_ASSERT_EQUAL(json_object_size(hooks), 2);
+    json_decref(root);
+    stop();
+}
+
+static void a_decommissioned_node_says_so(void)
+{
+    start_serving();
+    CU_ASSERT_EQUAL(get("/metrics"), 200);
+    CU_ASSERT(has_line("mpc_migration_decommissioned 0"));
+    CU_ASSERT_EQUAL(get("/status"), 200);
+    CU_ASSERT_PTR_NOT_NULL(strstr(wire.text, "\"decommissioned\": null"));
+    now.keep.seat = MIG_SEAT_STANDBY;
+    now.keep.job = MIG_JOB_NONE;
+    now.keep.seat_lost_at = 18446744073709551615u;
+    CU_ASSERT_EQUAL(get("/metrics"), 200);
+    CU_ASSERT(has_line("mpc_migration_decommissioned 1"));
+    CU_ASSERT_EQUAL(get("/status"), 200);
+    CU_ASSERT_PTR_NOT_NULL(strstr(wire.text, "\"last_seated_height\": \"18446744073709551615\""));
     stop();
 }
 
@@ -326,6 +373,8 @@ int main(void)
         TEST(every_metric_is_documented),
         TEST(status_is_json_with_exact_numbers),
         TEST(status_without_a_view_is_json_too),
+        TEST(hooks_are_told_in_status_and_metrics),
+        TEST(a_decommissioned_node_says_so),
         TEST(numbers_do_not_follow_the_locale),
         TEST(knows_no_other_page_and_no_other_method),
         TEST(the_gate_stands_here_too),
