@@ -136,6 +136,8 @@ struct mig_connection *mig_connection_open(struct mig_connections *set, int fd,
         append(set, c);
         set->live++;
         set->accepted++;
+        if (set->draining)
+            cut(c, MIG_REAPED_LIMIT);
         enforce_limits(set, peer);
     }
     unlock(set);

@@ -764,6 +764,10 @@ static void stopping_lets_a_request_in_progress_end(void)
     CU_ASSERT(until(two_accepted));
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, stop_in_background, NULL), 0);
     CU_ASSERT(wire_is_over(&other));
+    connect_open(&third); /* comes too late */
+    CU_ASSERT(wire_is_over(&third));
+    CU_ASSERT_EQUAL(third.len, 0);
+    wire_close(&third);
     CU_ASSERT(wire_send(&wire, rig.body + 10, rig.ask.body_len - 10));
     CU_ASSERT(wire_read_answer(&wire));
     CU_ASSERT_EQUAL(wire_status(&wire), 201);
