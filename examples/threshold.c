@@ -52,14 +52,13 @@ static void must(bool ok, const char *what)
 }
 
 static struct mig_keystore *open_store(const char *folder, const char *key_file,
-                                       const char *contract, enum mig_keystore_kind kind)
+                                       const char *contract, enum mig_keystore_kind kind,
+                                       struct mig_secret **key)
 {
-    /* The key outlives the store; a process of this program opens each once. */
-    struct mig_secret *key = NULL;
     struct mig_keystore *store = NULL;
     const char *why = "";
-    if (mig_symmetric_key_load(key_file, &key, &why) != MIG_OK ||
-        mig_keystore_open(folder, kind, key, contract, &store, &why) != MIG_OK) {
+    if (mig_symmetric_key_load(key_file, key, &why) != MIG_OK ||
+        mig_keystore_open(folder, kind, *key, contract, &store, &why) != MIG_OK) {
         (void)fprintf(stderr, "threshold: %s: %s\n", folder, why);
         exit(1);
     }
@@ -199,8 +198,9 @@ static int deal(int argc, char **argv)
         memcpy(pair->bytes, secp.shares->bytes + (size_t)p * MIG_SHARE_LEN, MIG_SHARE_LEN);
         memcpy(pair->bytes + MIG_SHARE_LEN, ed.shares->bytes + (size_t)p * MIG_SHARE_LEN,
                MIG_SHARE_LEN);
+        struct mig_secret *key = NULL;
         struct mig_keystore *store =
-            open_store(argv[5 + 2 * p], argv[6 + 2 * p], contract, MIG_KEYSTORE_NODE);
+            open_store(argv[5 + 2 * p], argv[6 + 2 * p], contract, MIG_KEYSTORE_NODE, &key);
         struct mig_fence fence = {.holds = always};
         struct mig_receipt receipt;
         must(mig_keystore_import(store, &keyset,
@@ -208,6 +208,7 @@ static int deal(int argc, char **argv)
                                  &fence, &receipt) == MIG_OK,
              "a store refuses the shares");
         mig_keystore_close(&store);
+        mig_secret_free(&key);
     }
     mig_secret_free(&pair);
     mig_secret_free(&secp.shares);
@@ -318,7 +319,8 @@ static size_t ed25519_domain(const struct mig_keyset *keyset)
 static void run_signer(int fd, const char *contract, const struct mig_keyset *keyset,
                        struct session *s, uint32_t id, const char *folder, const char *key_file)
 {
-    struct mig_keystore *store = open_store(folder, key_file, contract, MIG_KEYSTORE_READER);
+    struct mig_secret *key = NULL;
+    struct mig_keystore *store = open_store(folder, key_file, contract, MIG_KEYSTORE_READER, &key);
     struct mig_secret *secret = mig_secret_new(keyset->count * MIG_SHARE_LEN);
     struct mig_secret *nonce = mig_secret_new(64);
     must(secret != NULL && nonce != NULL, "no locked memory");
@@ -351,6 +353,7 @@ static void run_signer(int fd, const char *contract, const struct mig_keyset *ke
     mig_secret_free(&nonce);
     mig_secret_free(&secret);
     mig_keystore_close(&store);
+    mig_secret_free(&key);
     _exit(0);
 }
 
