@@ -22,19 +22,24 @@ SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recove
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wformat=2 -Wvla $(if $(WERROR),-Werror)
 HARDEN := $(if $(SAN)$(COV),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fcf-protection $(if $(findstring clang,$(CC)),,-ftrivial-auto-var-init=zero)
 PACKAGES := libmicrohttpd gnutls libsodium jansson libcrypto libcurl inih
+# The asset store is a library of its own: who has a store carries no engine.
+ASSET_PACKAGES := rocksdb libsodium libcrypto
 # Asked once, and only when something is compiled: `make deps` may install them first.
 PC_CFLAGS = $(eval PC_CFLAGS := $$(shell pkg-config --cflags $(PACKAGES)))$(PC_CFLAGS)
 PC_LIBS = $(eval PC_LIBS := $$(shell pkg-config --libs $(PACKAGES)))$(PC_LIBS)
+ASSET_LIBS = $(eval ASSET_LIBS := -Wl,--as-needed $$(shell pkg-config --libs $(ASSET_PACKAGES)))$(ASSET_LIBS)
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -DMIG_VERSION='"$(VERSION)"' -fvisibility=hidden -fPIC -pthread -g -MMD -MP
 ALL_CFLAGS = $(BASE_CFLAGS) $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) $(PC_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pthread $(SANFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 
-LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(foreach d,$(LIB_DIRS),$(wildcard $(d)/*.c)))
+ASSET_SOURCES := $(wildcard store/asset*.c store/engine.c)
+ASSET_OBJS := $(ASSET_SOURCES:%.c=$(B)/%.o)
+LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out $(ASSET_SOURCES),$(foreach d,$(LIB_DIRS),$(wildcard $(d)/*.c))))
 HOUSE_OBJS := $(patsubst %.c,$(B)/%.o,$(foreach d,$(DIRS),$(wildcard $(d)/*.c)) $(CMD_SHARED))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 SUPPORT := tests/rig.c tests/wire.c $(wildcard tests/vectors/*.c)
 SCRIPTS := $(wildcard tests/test_*.sh)
-TOOLS := $(patsubst %,$(B)/tests/%,sfv_json sign_tool vectors_tool)
+TOOLS := $(patsubst %,$(B)/tests/%,sfv_json sign_tool vectors_tool assets_tool)
 FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
@@ -43,7 +48,9 @@ HEADERS := $(wildcard include/*.h cmd/*.h $(addsuffix /*.h,$(DIRS)))
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 
-all: $(PROGRAMS:%=$(B)/%) $(B)/libmpcmigration.a $(B)/libmpcmigration.so
+LIBRARIES := $(foreach l,libmpcmigration libmpcassets,$(B)/$(l).a $(B)/$(l).so)
+
+all: $(PROGRAMS:%=$(B)/%) $(LIBRARIES)
 
 help:
 	@echo 'all check demo bench fuzz interop coverage headers install deps clean sizes'
@@ -75,9 +82,19 @@ $(B)/libmpcmigration.so: $(LIB_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libmpcmigration.so.$(SOVERSION) -o $@ $^ $(PC_LIBS)
 
+# Beside libmpcmigration.a, of which it needs a few members.
+$(B)/libmpcassets.a: $(ASSET_OBJS)
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(B)/libmpcassets.so: $(ASSET_OBJS) $(B)/libmpcmigration.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-z,defs -Wl,--exclude-libs,ALL -Wl,-soname,libmpcassets.so.$(SOVERSION) -o $@ $^ $(ASSET_LIBS)
+
 $(B)/mpc-%: $(B)/cmd/mpc_%.o $(B)/libhouse.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PC_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PC_LIBS) $(ASSET_LIBS)
 
 # What tests, benches and fuzzers share; a member is linked where it is used.
 $(B)/libsupport.a: $(SUPPORT:%.c=$(B)/%.o)
@@ -86,20 +103,20 @@ $(B)/libsupport.a: $(SUPPORT:%.c=$(B)/%.o)
 
 $(B)/tests/%: $(B)/tests/%.o $(B)/tests/harness.o $(B)/libsupport.a $(B)/libhouse.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS) -lcunit
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS) $(ASSET_LIBS) -lcunit
 
 $(B)/bench/%: $(B)/bench/%.o $(B)/libsupport.a $(B)/libhouse.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS) $(ASSET_LIBS)
 
 $(B)/examples/%: $(B)/examples/%.o $(B)/libhouse.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS) $(ASSET_LIBS)
 
 # A corpus replays under the ordinary compiler, so that every checkout runs it.
 $(B)/fuzz/%: $(B)/fuzz/%.o $(B)/fuzz/replay.o $(B)/libsupport.a $(B)/libhouse.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS) $(ASSET_LIBS)
 
 # The fuzzers themselves: everything instrumented, clang's libFuzzer.
 F := build/fuzzer
@@ -118,7 +135,7 @@ $(F)/libsupport.a: $(SUPPORT:%.c=$(F)/%.o)
 $(F)/bin/%: $(F)/fuzz/%.o $(F)/libsupport.a $(F)/libhouse.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)clang -pthread -fsanitize=fuzzer,address,undefined -o $@ $^ $(PC_LIBS)
+	$(Q)clang -pthread -fsanitize=fuzzer,address,undefined -o $@ $^ $(PC_LIBS) $(ASSET_LIBS)
 
 T ?= $(FUZZERS)
 TIME ?= 20
@@ -155,12 +172,14 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 755 $(B)/mpc-backup $(B)/mpc-devnet $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(B)/mpc-migrationd $(DESTDIR)$(PREFIX)/sbin/
-	install -m 644 include/mpc_migration.h $(DESTDIR)$(PREFIX)/include/
-	install -m 644 $(B)/libmpcmigration.a $(DESTDIR)$(LIBDIR)/
-	install -m 755 $(B)/libmpcmigration.so $(DESTDIR)$(LIBDIR)/libmpcmigration.so.$(VERSION)
-	ln -sf libmpcmigration.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libmpcmigration.so.$(SOVERSION)
-	ln -sf libmpcmigration.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libmpcmigration.so
-	sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@VERSION@|$(VERSION)|' dist/mpc-migration.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/mpc-migration.pc
+	install -m 644 include/mpc_migration.h include/mpc_assets.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(filter %.a,$(LIBRARIES)) $(DESTDIR)$(LIBDIR)/
+	for l in libmpcmigration libmpcassets; do \
+	    install -m 755 $(B)/$$l.so $(DESTDIR)$(LIBDIR)/$$l.so.$(VERSION) && \
+	    ln -sf $$l.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$$l.so.$(SOVERSION) && \
+	    ln -sf $$l.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/$$l.so || exit 1; done
+	for p in mpc-migration mpc-assets; do \
+	    sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@VERSION@|$(VERSION)|' dist/$$p.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/$$p.pc || exit 1; done
 	install -m 644 dist/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 dist/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 
