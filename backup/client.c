@@ -23,7 +23,7 @@ static uint64_t now(void)
     return (uint64_t)time(NULL);
 }
 
-/* Our own trouble in making a ask or keeping an answer. */
+/* Our own trouble in making an ask or keeping an answer. */
 static struct mig_result local_error(enum mig_err err, const char *why)
 {
     switch (err) {
@@ -129,14 +129,17 @@ static struct mig_result keep(const struct mig_client *client, const struct mig_
     const struct mig_vault *vault = client->vault;
     enum mig_err err = mig_vault_keep(vault, keyset, shares, now(), client->fence, &receipt);
     if (err != MIG_OK)
-        return local_error(err, "the vault does not take the shares");
+        return local_error(err,
+                           "the vault cannot be written: is its disk full, read-only or failing?");
     *note = (struct mig_note){
         .state = MIG_NOTE_PENDING, .stored_at = receipt.imported_at, .read_back_at = now()};
     err = mig_note_set_context(note, final);
     if (err == MIG_OK)
         err = vault->save_note(vault->ctx, note);
-    return err == MIG_OK ? local(MIG_UPSHOT_OK, "ok")
-                         : local_error(err, "the vault does not take the note");
+    return err == MIG_OK
+               ? local(MIG_UPSHOT_OK, "ok")
+               : local_error(
+                     err, "the vault cannot be written: is its disk full, read-only or failing?");
 }
 
 struct mig_result mig_client_backup(const struct mig_client *client,
@@ -173,7 +176,8 @@ struct mig_result mig_client_receipt(const struct mig_client *client, struct mig
         note->acknowledged_at = now();
         err = client->vault->save_note(client->vault->ctx, note);
         if (err != MIG_OK)
-            result = local_error(err, "the vault does not take the note");
+            result = local_error(
+                err, "the vault cannot be written: is its disk full, read-only or failing?");
     }
     mig_reply_clear(&reply);
     mig_ask_clear(&ask);
@@ -251,6 +255,7 @@ struct mig_result mig_client_deliver(const struct mig_client *client,
         (!is_shown(client) || memcmp(client->shown_node, offer.node_key, MIG_KEY_LEN) != 0);
     if (out->wants_key)
         return local(MIG_UPSHOT_RETRY, "the contract does not show the ephemeral keys yet");
+    out->sealed = true;
     result = upload(client, keyset, offer.node_key, &out->receipt);
     if (result.upshot == MIG_UPSHOT_OK) {
         out->uploaded = true;

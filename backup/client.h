@@ -39,6 +39,7 @@ struct mig_result mig_client_receipt(const struct mig_client *client, struct mig
 
 struct mig_handover {
     enum mig_job job; /* where the node stands now */
+    bool sealed;      /* shares were sealed under our ephemeral key, whatever came of it */
     bool uploaded;    /* this step handed the shares over */
     bool wants_key;   /* it could have, if the contract showed our ephemeral key */
     struct mig_receipt receipt;

@@ -10,7 +10,10 @@ static const struct {
     bool safe;
 } reasons[MIG_REASON_COUNT] = {
     [MIG_REASON_NO_VIEW] = {"no_view", "the contract has not been read yet", false},
-    [MIG_REASON_STALE] = {"stale_view", "the contract cannot be read at present", false},
+    [MIG_REASON_STALE] = {"stale_view",
+                          "the newest block that the RPC endpoint shows is too old, or this "
+                          "machine's clock is wrong",
+                          false},
     [MIG_REASON_NOT_REGISTERED] =
         {"not_registered", "no backup service is registered for the account; see `register`",
          false},
@@ -23,8 +26,7 @@ static const struct {
     [MIG_REASON_NOT_PARTICIPANT] = {"not_participant",
                                     "the account is not a participant; there is nothing to back up",
                                     false},
-    [MIG_REASON_NOT_COVERED] = {"not_covered",
-                                "the contract's keyset is not in the vault; fetching it", false},
+    [MIG_REASON_NOT_COVERED] = {"not_covered", "the contract's keyset is not in the vault", false},
     [MIG_REASON_LOST_WITH_NODE] =
         {"not_covered_migrating",
          "a migration runs, but the keyset is not in the vault; only the old node has it", false},

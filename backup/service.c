@@ -30,11 +30,12 @@ struct mig_backup_service {
     enum mig_reason reported; /* the reason last logged */
     bool has_reported, lease_lost;
     uint64_t verify_at_ns;
+    size_t set_aside; /* damaged files reported so far */
     /* What the vault said last, and about which keyset: asked again after each
-     * task and once a minute, not at every block. */
+     * task, at each change and once a minute, not at every block. */
     struct mig_facts known;
     uint8_t known_keyset[MIG_DIGEST_LEN];
-    uint64_t known_until_ns;
+    uint64_t known_generation, known_until_ns;
     struct mig_note note;
 };
 
@@ -172,11 +173,13 @@ void mig_backup_facts(const struct mig_vault *vault, const struct mig_view *view
 static void look(struct mig_backup_service *s, const struct mig_view *view, struct mig_facts *facts)
 {
     bool same = view != NULL && monotonic_ns() < s->known_until_ns &&
+                view->generation == s->known_generation &&
                 memcmp(s->known_keyset, view->keyset_digest, MIG_DIGEST_LEN) == 0;
     if (!same)
         mig_backup_facts(s->config.vault, view, &s->known, &s->note);
     if (!same && view != NULL) {
         memcpy(s->known_keyset, view->keyset_digest, MIG_DIGEST_LEN);
+        s->known_generation = view->generation;
         s->known_until_ns = monotonic_ns() + LOOK_AGAIN_NS;
     }
     *facts = (struct mig_facts){.view = view,
@@ -253,6 +256,8 @@ static struct mig_result do_delivery(struct mig_backup_service *s, const struct 
     struct mig_handover delivery;
     char name[64];
     struct mig_result r = mig_client_deliver(client, &view->keyset, &delivery);
+    if (delivery.sealed && r.upshot != MIG_UPSHOT_RETRY)
+        mig_announcer_spend(&s->announcer);
     if (delivery.wants_key)
         (void)mig_announcer_ready(&s->announcer, view, monotonic_ns(), &r.why);
     if (r.upshot != MIG_UPSHOT_OK)
@@ -304,12 +309,13 @@ static bool give_pair(struct mig_backup_service *s, enum mig_task task, const st
     return true;
 }
 
-/* Once something may have been sealed under it, a pair has done its service. */
-static void spend_pair(struct mig_backup_service *s, const struct mig_client *client,
-                       const struct mig_result *r)
+/* A fetch that the node refused sealed nothing; after anything else the pair has
+ * done its service. */
+static void spend_pair(struct mig_backup_service *s, enum mig_task task,
+                       const struct mig_client *client, const struct mig_result *r)
 {
     bool untouched = r->upshot == MIG_UPSHOT_RETRY || r->upshot == MIG_UPSHOT_REFUSED;
-    if (client->shown_own != NULL && !untouched)
+    if (task == MIG_TASK_BACKUP && client->shown_own != NULL && !untouched)
         mig_announcer_spend(&s->announcer);
 }
 
@@ -338,7 +344,7 @@ static void perform(struct mig_backup_service *s, const struct mig_target *targe
         else
             r.upshot = MIG_UPSHOT_RETRY;
     }
-    spend_pair(s, &client, &r);
+    spend_pair(s, target->task, &client, &r);
     if (r.upshot != MIG_UPSHOT_OK)
         report_failure(s, target->task, &client, &r);
     report_skew(s, &r);
@@ -348,6 +354,30 @@ static void perform(struct mig_backup_service *s, const struct mig_target *targe
 }
 
 /* ---- the loop ---------------------------------------------------------- */
+
+/* The vault heals by fetching again; the disk that damaged it stays an alarm. */
+static void report_set_aside(struct mig_backup_service *s)
+{
+    const struct mig_vault *vault = s->config.vault;
+    size_t now = vault->set_aside != NULL ? vault->set_aside(vault->ctx) : 0;
+    if (now > s->set_aside)
+        report(s, MIG_LOG_ERROR, "vault_damaged",
+               "%zu damaged files were moved to quarantine; check the disk", now - s->set_aside);
+    s->set_aside = now;
+}
+
+static void report_damage(const struct mig_backup_service *s, const struct mig_vault_report *found,
+                          enum mig_err err)
+{
+    char hex[MIG_HEX_LEN(8)] = "";
+    if (found->damaged == 0 || mig_hex_encode(found->named[0], 8, hex, sizeof hex) != MIG_OK) {
+        report(s, MIG_LOG_ERROR, "vault_unreadable", "the vault cannot be read: %s",
+               mig_err_text(err));
+        return;
+    }
+    report(s, MIG_LOG_ERROR, "vault_damaged", "%zu of %zu keysets cannot be read, first %s",
+           found->damaged, found->entries, hex);
+}
 
 static void verify_now_and_then(struct mig_backup_service *s)
 {
@@ -360,8 +390,7 @@ static void verify_now_and_then(struct mig_backup_service *s)
         report(s, MIG_LOG_NOTICE, "vault_verified", "%zu keysets, %zu shares, all readable",
                found.entries, found.shares);
     else
-        report(s, MIG_LOG_ERROR, "vault_damaged", "%zu of %zu keysets cannot be read (%s)",
-               found.damaged, found.entries, mig_err_text(err));
+        report_damage(s, &found, err);
 }
 
 static bool has_lease(struct mig_backup_service *s)
@@ -406,6 +435,7 @@ static uint64_t step(struct mig_backup_service *s)
     if (due <= monotonic_ns() && has_lease(s)) {
         perform(s, &plan.target, &facts);
         s->known_until_ns = 0;
+        report_set_aside(s);
     } else {
         wait = idle_ns(&facts, s->lease_lost ? monotonic_ns() + 5 * NS_PER_S : due);
     }
@@ -416,6 +446,7 @@ static uint64_t step(struct mig_backup_service *s)
 void mig_backup_service_run(struct mig_backup_service *service, int stop_fd)
 {
     service->stop_fd = stop_fd;
+    report_set_aside(service);
     while (!is_stopping(service)) {
         verify_now_and_then(service);
         uint64_t wait = step(service);

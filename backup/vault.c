@@ -116,6 +116,11 @@ static enum mig_err list_shares(struct file_vault *v, struct mig_vault_entry **o
         e->receipt = entries[i].receipt;
         e->readable = entries[i].readable;
         e->has_note = load_note(v, e->receipt.keyset, &e->note) == MIG_OK;
+        /* Of an unreadable file only the note tells. */
+        if (!e->readable && e->has_note) {
+            e->receipt.epoch = e->note.parsed.epoch;
+            e->receipt.imported_at = e->note.stored_at;
+        }
     }
     free(entries);
     return err;
@@ -180,6 +185,12 @@ static enum mig_err lease(void *ctx, uint64_t now, uint32_t seconds)
     return v->mode == MIG_VAULT_OWNER ? MIG_OK : MIG_ERR_STATE;
 }
 
+static size_t set_aside(void *ctx)
+{
+    const struct file_vault *v = ctx;
+    return mig_keystore_quarantined(v->store);
+}
+
 static void close_vault(void *ctx)
 {
     struct file_vault *v = ctx;
@@ -236,6 +247,7 @@ enum mig_err mig_vault_open(const char *folder, enum mig_vault_mode mode,
                               .save_note = save_note,
                               .load_note = load_note,
                               .lease = lease,
+                              .set_aside = set_aside,
                               .close = close_vault};
     *why = "";
     return MIG_OK;
@@ -249,12 +261,18 @@ void mig_vault_close(struct mig_vault *vault)
 }
 
 static enum mig_err read_back(const struct mig_vault *vault, const struct mig_keyset *keyset,
-                              const struct mig_secret *shares)
+                              const uint8_t digest[MIG_DIGEST_LEN], const struct mig_secret *shares)
 {
+    struct mig_keyset kept = {0};
     struct mig_secret *copy = mig_secret_new(keyset->count * MIG_SHARE_LEN);
     if (copy == NULL)
         return MIG_ERR_NOMEM;
-    enum mig_err err = vault->get(vault->ctx, keyset, (uint8_t(*)[MIG_SHARE_LEN])copy->bytes);
+    enum mig_err err = vault->keyset(vault->ctx, digest, &kept);
+    if (err == MIG_OK && !mig_keyset_is_equal(&kept, keyset))
+        err = MIG_ERR_IO;
+    mig_keyset_clear(&kept);
+    if (err == MIG_OK)
+        err = vault->get(vault->ctx, keyset, (uint8_t(*)[MIG_SHARE_LEN])copy->bytes);
     if (err == MIG_OK && !mig_equal(copy->bytes, shares->bytes, keyset->count * MIG_SHARE_LEN))
         err = MIG_ERR_IO;
     mig_secret_free(&copy);
@@ -270,7 +288,7 @@ enum mig_err mig_vault_keep(const struct mig_vault *vault, const struct mig_keys
         return MIG_ERR_BUG;
     enum mig_err err = vault->put(
         vault->ctx, keyset, (const uint8_t(*)[MIG_SHARE_LEN])shares->bytes, now, fence, receipt);
-    return err == MIG_OK ? read_back(vault, keyset, shares) : err;
+    return err == MIG_OK ? read_back(vault, keyset, receipt->keyset, shares) : err;
 }
 
 static enum mig_err check_entry(const struct mig_vault *vault, const struct mig_vault_entry *entry)
@@ -296,6 +314,13 @@ out:
     return err;
 }
 
+static void name_damaged(struct mig_vault_report *report, const uint8_t digest[MIG_DIGEST_LEN])
+{
+    if (report->damaged < MIG_VAULT_NAMED)
+        memcpy(report->named[report->damaged], digest, MIG_DIGEST_LEN);
+    report->damaged++;
+}
+
 enum mig_err mig_vault_verify(const struct mig_vault *vault, struct mig_vault_report *report)
 {
     struct mig_vault_entry *entries = NULL;
@@ -306,7 +331,7 @@ enum mig_err mig_vault_verify(const struct mig_vault *vault, struct mig_vault_re
         if (bad == MIG_ERR_NOMEM)
             err = bad;
         else if (bad != MIG_OK)
-            report->damaged++;
+            name_damaged(report, entries[i].receipt.keyset);
         else
             report->shares += entries[i].receipt.shares;
     }

@@ -25,10 +25,11 @@ struct mig_vault {
     enum mig_err (*put)(void *ctx, const struct mig_keyset *keyset,
                         const uint8_t (*shares)[MIG_SHARE_LEN], uint64_t now,
                         const struct mig_fence *fence, struct mig_receipt *receipt);
-    /* Reads from the medium; `shares` is locked memory. MIG_ERR_NOT_FOUND. */
+    /* `shares` is locked memory. MIG_ERR_NOT_FOUND. */
     enum mig_err (*get)(void *ctx, const struct mig_keyset *keyset,
                         uint8_t (*shares)[MIG_SHARE_LEN]);
-    /* The keyset of an entry; the caller clears it. Opens and checks all of it. */
+    /* The keyset of an entry; the caller clears it. Reads it from the medium and
+     * opens and checks all of it. */
     enum mig_err (*keyset)(void *ctx, const uint8_t digest[MIG_DIGEST_LEN], struct mig_keyset *out);
     /* Newest epoch first; *list is the caller's (free). */
     enum mig_err (*list)(void *ctx, struct mig_vault_entry **list, size_t *count);
@@ -39,6 +40,8 @@ struct mig_vault {
     /* Takes or renews the right to act for the account, for `seconds` from now.
      * MIG_ERR_STATE: another service has it. */
     enum mig_err (*lease)(void *ctx, uint64_t now, uint32_t seconds);
+    /* How many damaged files were put aside, and kept, since the open; NULL: none ever. */
+    size_t (*set_aside)(void *ctx);
     void (*close)(void *ctx);
 };
 
@@ -55,16 +58,18 @@ enum mig_err mig_vault_open(const char *folder, enum mig_vault_mode mode,
 /* Closes and zeroes; harmless on a zeroed vault. */
 void mig_vault_close(struct mig_vault *vault);
 
-/* Puts and proves: reads the shares back from the medium and compares. */
+/* Puts and proves: reads the entry back from the medium and compares the shares. */
 enum mig_err mig_vault_keep(const struct mig_vault *vault, const struct mig_keyset *keyset,
                             const struct mig_secret *shares, uint64_t now,
                             const struct mig_fence *fence,
                             struct mig_receipt *receipt) MIG_MUST_USE;
 
+enum { MIG_VAULT_NAMED = 8 };
 struct mig_vault_report {
     size_t entries; /* files */
     size_t damaged;
-    size_t shares; /* in the undamaged ones */
+    uint8_t named[MIG_VAULT_NAMED][MIG_DIGEST_LEN]; /* the first of the damaged ones */
+    size_t shares;                                  /* in the undamaged ones */
 };
 /* Reads everything: opens, compares digests, decodes every share. MIG_ERR_CONFLICT
  * when anything is damaged; the report is filled either way. */

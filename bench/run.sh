@@ -4,6 +4,7 @@
 # Ratios compare with a floor or a peer that ran beside; nothing here fails
 # because a machine is slow.
 set -euo pipefail
+umask 077
 build=$1
 for bench in "$build"/bench/bench_*; do
     [ -x "$bench" ] && [ -f "$bench" ] || continue

@@ -268,7 +268,7 @@ static int deliver_once(struct act *act, struct restoring *r, const struct mig_p
     struct mig_result result = mig_client_deliver(&act->client, &view->keyset, &r->handover);
     if (r->handover.wants_key)
         (void)mig_announcer_ready(&act->announcer, view, monotonic_ns(), &missing);
-    if (r->handover.uploaded)
+    if (r->handover.sealed && result.upshot != MIG_UPSHOT_RETRY)
         mig_announcer_spend(&act->announcer);
     mig_random(&random, sizeof random);
     mig_attempt_record(&r->attempt, &plan->target, view->generation, &result, false, monotonic_ns(),

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -154,11 +155,23 @@ static int check_config(struct mig_app *app, const char *path)
     return MIG_EXIT_OK;
 }
 
+/* Others who may write into the home can replace configuration and vault. */
+static int check_home(const char *home)
+{
+    struct stat st;
+    if (stat(home, &st) != 0 || (st.st_mode & 022) == 0)
+        return MIG_EXIT_OK; /* what is missing is missed by name, later */
+    return mig_app_fail(MIG_EXIT_PERMISSION, "%s: others may write into it: chmod go-w", home);
+}
+
 int mig_app_open_config(struct mig_app *app)
 {
     char path[MIG_APP_PATH_MAX], why[MIG_CONFIG_WHY_MAX];
     int status = mig_app_path(app, "mpc-backup.conf", path);
     if (status != MIG_EXIT_OK || app->config != NULL)
+        return status;
+    status = check_home(app->home);
+    if (status != MIG_EXIT_OK)
         return status;
     const char *file = app->config_path != NULL ? app->config_path : path;
     enum mig_err err =
@@ -168,6 +181,8 @@ int mig_app_open_config(struct mig_app *app)
                             "%s; it must name account, contract and rpc, see "
                             "mpc-backup(1)",
                             why);
+    if (err == MIG_ERR_DENIED)
+        return mig_app_fail(MIG_EXIT_PERMISSION, "%s", why);
     if (err != MIG_OK)
         return mig_app_fail(err == MIG_ERR_NOMEM ? MIG_EXIT_SOFTWARE : MIG_EXIT_CONFIG, "%s", why);
     return check_config(app, file);
@@ -230,7 +245,16 @@ int mig_app_open_vault(struct mig_app *app, enum mig_vault_mode mode)
         return status;
     const char *path = mig_config_text(app->config, "store", "path");
     enum mig_err err = mig_vault_open(path, mode, app->vault_key, app->contract, &app->vault, &why);
-    if (err == MIG_OK || (err == MIG_ERR_NOT_FOUND && mode == MIG_VAULT_READER))
+    if (err == MIG_OK) {
+        size_t damaged = app->vault.set_aside(app->vault.ctx);
+        if (damaged > 0)
+            (void)mig_app_fail(MIG_EXIT_DATA,
+                               "%s: %zu damaged files were moved to shares/quarantine; what they "
+                               "held is not backed up any more",
+                               path, damaged);
+        return MIG_EXIT_OK;
+    }
+    if (err == MIG_ERR_NOT_FOUND && mode == MIG_VAULT_READER)
         return MIG_EXIT_OK;
     if (err == MIG_ERR_STATE)
         return mig_app_fail(MIG_EXIT_RETRY, "%s: another mpc-backup uses the vault", path);

@@ -78,6 +78,9 @@ int mig_verb_keygen(struct mig_app *app)
     if (err == MIG_OK)
         err = mig_identity_save(path, identity);
     status = err == MIG_OK ? save_vault_key(vault_path) : fail_save(err, path);
+    /* It is our own, a moment old, and nobody has seen it. */
+    if (err == MIG_OK && status != MIG_EXIT_OK)
+        (void)unlink(path);
     if (status == MIG_EXIT_OK)
         status = print_key(app, identity, path, vault_path);
     mig_identity_free(&identity);

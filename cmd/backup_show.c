@@ -74,6 +74,33 @@ int mig_verb_list(struct mig_app *app)
 
 /* ---- verify ------------------------------------------------------------ */
 
+static size_t named(const struct mig_vault_report *r)
+{
+    return r->damaged < MIG_VAULT_NAMED ? r->damaged : MIG_VAULT_NAMED;
+}
+
+static int print_report_json(const struct mig_vault_report *r)
+{
+    json_t *damaged = json_array();
+    for (size_t i = 0; i < named(r); i++)
+        (void)json_array_append_new(damaged, json_string(mig_app_hex(r->named[i])));
+    return mig_app_print_json(json_pack("{s:b, s:I, s:I, s:I, s:o}", "good", r->damaged == 0,
+                                        "keysets", (json_int_t)r->entries, "damaged",
+                                        (json_int_t)r->damaged, "shares", (json_int_t)r->shares,
+                                        "damaged_keysets", damaged));
+}
+
+static int print_report(const struct mig_vault_report *r)
+{
+    (void)printf("%zu keysets, %zu shares read and decrypted, %zu damaged\n", r->entries, r->shares,
+                 r->damaged);
+    for (size_t i = 0; i < named(r); i++)
+        (void)printf("damaged: %s\n", mig_app_hex(r->named[i]));
+    if (r->damaged > named(r))
+        (void)printf("and others\n");
+    return MIG_EXIT_OK;
+}
+
 int mig_verb_verify(struct mig_app *app)
 {
     struct mig_vault_report r = {0};
@@ -85,14 +112,12 @@ int mig_verb_verify(struct mig_app *app)
         err = mig_vault_verify(&app->vault, &r);
     if (err != MIG_OK && err != MIG_ERR_CONFLICT)
         return mig_app_fail(MIG_EXIT_IO, "the vault cannot be read: %s", mig_err_text(err));
-    if (app->json)
-        status = mig_app_print_json(json_pack(
-            "{s:b, s:I, s:I, s:I}", "good", err == MIG_OK, "keysets", (json_int_t)r.entries,
-            "damaged", (json_int_t)r.damaged, "shares", (json_int_t)r.shares));
-    else
-        (void)printf("%zu keysets, %zu shares read and decrypted, %zu damaged\n", r.entries,
-                     r.shares, r.damaged);
-    return err == MIG_OK ? status : MIG_EXIT_DATA;
+    status = app->json ? print_report_json(&r) : print_report(&r);
+    if (err == MIG_OK || status != MIG_EXIT_OK)
+        return status;
+    return mig_app_fail(MIG_EXIT_DATA, "what is damaged is not backed up: check the disk; "
+                                       "`mpc-backup run` (or `backup`) fetches the contract's "
+                                       "keyset again while its node serves it");
 }
 
 /* ---- status ------------------------------------------------------------ */
@@ -101,8 +126,38 @@ struct verdict {
     struct mig_plan plan;
     struct mig_facts facts;
     struct mig_note note;
-    size_t kept, pending; /* keysets in the vault; of them not acknowledged */
+    size_t kept, pending,
+        damaged; /* keysets in the vault; of them not acknowledged; not readable */
 };
+
+/* What an operator does about it; NULL: nothing. */
+static const char *advice(enum mig_reason reason)
+{
+    switch (reason) {
+    case MIG_REASON_NO_VIEW:
+    case MIG_REASON_STALE:
+        return "check [contract] rpc, or use another endpoint, and this machine's clock";
+    case MIG_REASON_NOT_REGISTERED:
+    case MIG_REASON_OTHER_KEY:
+        return "mpc-backup register; a key that is not yours there is an alarm";
+    case MIG_REASON_NOT_PARTICIPANT:
+        return "check [node] account and [contract] account";
+    case MIG_REASON_NOT_COVERED:
+    case MIG_REASON_LOST_WITH_NODE:
+    case MIG_REASON_UNCONFIRMED:
+    case MIG_REASON_RECEIPT_DUE:
+        return "mpc-backup run does it and says why not; by hand: mpc-backup backup";
+    case MIG_REASON_DELIVERY_DUE:
+        return "mpc-backup run does it and says why not; by hand: mpc-backup restore";
+    case MIG_REASON_NOT_RUNNING:
+    case MIG_REASON_NO_KEYSET:
+        return "wait; the network decides";
+    case MIG_REASON_SAFE:
+    case MIG_REASON_COUNT:
+        break;
+    }
+    return NULL;
+}
 
 /* Lost with the node today, or not? The plan's reason may be something to wait
  * for (a resharing) while the current keyset is safe. */
@@ -137,8 +192,10 @@ static int count_vault(const struct mig_app *app, struct verdict *v)
     enum mig_err err = app->vault.list(app->vault.ctx, &entries, &v->kept);
     if (err != MIG_OK)
         return mig_app_fail(MIG_EXIT_IO, "the vault cannot be listed: %s", mig_err_text(err));
-    for (size_t i = 0; i < v->kept; i++)
+    for (size_t i = 0; i < v->kept; i++) {
         v->pending += !is_acknowledged(&entries[i]);
+        v->damaged += !entries[i].readable;
+    }
     free(entries);
     return MIG_EXIT_OK;
 }
@@ -148,13 +205,14 @@ static json_t *status_json(const struct mig_app *app, const struct verdict *v)
     const struct mig_view *view = v->facts.view;
     bool acknowledged = v->facts.note != NULL && v->note.state == MIG_NOTE_ACKNOWLEDGED;
     json_t *o = json_pack(
-        "{s:b, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:b, s:b, s:I, s:I, s:I}", "safe", is_safe(v),
-        "reason", mig_reason_word(v->plan.reason), "text", mig_reason_text(v->plan.reason),
-        "contract", app->contract, "account", app->account, "protocol",
-        mig_protocol_text(view->protocol), "epoch", json_sprintf("%" PRIu64, view->keyset.epoch),
-        "keyset", mig_app_hex(view->keyset_digest), "covered", v->facts.covered, "acknowledged",
-        acknowledged, "keysets_kept", (json_int_t)v->kept, "keysets_unacknowledged",
-        (json_int_t)v->pending, "height", (json_int_t)view->state_block.height);
+        "{s:b, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:b, s:b, s:I, s:I, s:I, s:o}", "safe",
+        is_safe(v), "reason", mig_reason_word(v->plan.reason), "text",
+        mig_reason_text(v->plan.reason), "contract", app->contract, "account", app->account,
+        "protocol", mig_protocol_text(view->protocol), "epoch",
+        json_sprintf("%" PRIu64, view->keyset.epoch), "keyset", mig_app_hex(view->keyset_digest),
+        "covered", v->facts.covered, "acknowledged", acknowledged, "keysets_kept",
+        (json_int_t)v->kept, "keysets_unacknowledged", (json_int_t)v->pending, "keysets_damaged",
+        (json_int_t)v->damaged, "height", json_sprintf("%" PRIu64, view->state_block.height));
     if (o == NULL)
         return NULL;
     (void)json_object_set_new(o, "service_key", json_string(mig_app_key(v->facts.service_key)));
@@ -188,7 +246,10 @@ static void print_status(const struct mig_app *app, const struct verdict *v)
                                       : view->destination.active
                                           ? mig_app_key(view->destination.tls_key)
                                           : "a record that no longer counts");
-    (void)printf("vault        %zu keysets, %zu of them not acknowledged\n", v->kept, v->pending);
+    (void)printf("vault        %zu keysets, %zu of them not acknowledged, %zu damaged\n", v->kept,
+                 v->pending, v->damaged);
+    if (advice(v->plan.reason) != NULL)
+        (void)printf("\nnext: %s\n", advice(v->plan.reason));
 }
 
 static int judge(struct mig_app *app, struct mig_look *look)

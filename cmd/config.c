@@ -320,6 +320,11 @@ static enum mig_err read_file(const char *path, char *text, size_t cap, size_t *
         return errno == ENOENT ? MIG_ERR_NOT_FOUND : MIG_ERR_IO;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         goto out;
+    /* Whoever can change it can name an endpoint that lies. */
+    err = MIG_ERR_DENIED;
+    if ((st.st_mode & 022) != 0 || (st.st_uid != 0 && st.st_uid != geteuid()))
+        goto out;
+    err = MIG_ERR_IO;
     for (*len = 0; *len < cap;) {
         ssize_t n = read(fd, text + *len, cap - *len);
         if (n < 0)
@@ -349,7 +354,10 @@ enum mig_err mig_config_load(const char *path, const char *folder,
         err = mig_config_parse(text, len, path, folder, keys, count, out, why);
     else
         (void)snprintf(why, MIG_CONFIG_WHY_MAX, "%s: %s", path,
-                       err == MIG_ERR_NOT_FOUND ? "no such file" : "cannot be read as a file");
+                       err == MIG_ERR_NOT_FOUND ? "no such file"
+                       : err == MIG_ERR_DENIED
+                           ? "others may change it: it must belong to this user or root, chmod go-w"
+                           : "cannot be read as a file");
     free(text);
     return err;
 }

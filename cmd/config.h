@@ -62,8 +62,8 @@ struct mig_config_file;
 
 /* `keys` is borrowed for the life of the result; at most MIG_CONFIG_KEYS_MAX
  * rows, those of a section next to each other. `folder` is where relative
- * paths start. MIG_ERR_NOT_FOUND, _MALFORMED, _IO, _NOMEM, with one line for
- * the operator in `why`. */
+ * paths start. MIG_ERR_NOT_FOUND, _MALFORMED, _IO, _NOMEM, _DENIED (others may
+ * change the file), with one line for the operator in `why`. */
 enum mig_err mig_config_load(const char *path, const char *folder,
                              const struct mig_config_key *keys, size_t count,
                              struct mig_config_file **out,

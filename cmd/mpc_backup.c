@@ -142,10 +142,27 @@ static const struct verb *find_verb(const char *name)
 
 static int fail_verb(const char *name)
 {
+    const struct verb *nearest = NULL;
     for (size_t i = 0; i < VERBS; i++)
-        if (mig_word_is_near(name, verbs[i].name))
-            return mig_app_fail(MIG_EXIT_USAGE, "no such verb; did you mean %s?", verbs[i].name);
-    return mig_app_fail(MIG_EXIT_USAGE, "no such verb; see mpc-backup --help");
+        if (mig_word_is_near(name, verbs[i].name) &&
+            (nearest == NULL ||
+             mig_word_distance(name, verbs[i].name) < mig_word_distance(name, nearest->name)))
+            nearest = &verbs[i];
+    return nearest != NULL
+               ? mig_app_fail(MIG_EXIT_USAGE, "no such verb; did you mean %s?", nearest->name)
+               : mig_app_fail(MIG_EXIT_USAGE, "no such verb; see mpc-backup --help");
+}
+
+static bool takes_value(const char *word)
+{
+    for (size_t v = 0; v < VERBS; v++)
+        for (size_t i = 0; i < verbs[v].option_count; i++) {
+            const struct mig_option *o = &verbs[v].options[i];
+            if (o->argument != NULL && strncmp(word, "--", 2) == 0 &&
+                strcmp(word + 2, o->name) == 0)
+                return true;
+        }
+    return false;
 }
 
 /* Options before the verb are those of every verb: the first word that is
@@ -155,10 +172,19 @@ static int verb_index(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] != '-')
             return i;
-        if (strcmp(argv[i], "--home") == 0 || strcmp(argv[i], "--config") == 0)
+        if (takes_value(argv[i]))
             i++;
     }
     return argc;
+}
+
+/* What nobody could read was not done. */
+static int flush(int status)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return status;
+    return status != MIG_EXIT_OK ? status
+                                 : mig_app_fail(MIG_EXIT_IO, "cannot write to standard output");
 }
 
 static int run_verb(const struct verb *verb, int argc, char **argv)
@@ -176,7 +202,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
     int status = verb->run(&app);
     mig_app_close(&app);
     curl_global_cleanup();
-    return status;
+    return flush(status);
 }
 
 int main(int argc, char **argv)

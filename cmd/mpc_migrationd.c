@@ -316,7 +316,8 @@ int main(int argc, char **argv)
     enum mig_err err = mig_config_load(config_path, folder_of(config_path, folder), keys,
                                        sizeof keys / sizeof *keys, &file, why);
     if (err != MIG_OK)
-        return complain(err == MIG_ERR_NOMEM ? err : MIG_ERR_MALFORMED, why);
+        return complain(err == MIG_ERR_NOMEM || err == MIG_ERR_DENIED ? err : MIG_ERR_MALFORMED,
+                        why);
     int status = run(file);
     mig_config_free(&file);
     return status;

@@ -427,15 +427,48 @@ static enum mig_err reserve(struct mig_keystore *store)
     return err;
 }
 
+/* The index has the keyset, but its file was damaged or removed since the
+ * folder was opened: what remains is set aside, as an open would do, and the
+ * keyset counts as absent. OK when it does now. */
+static enum mig_err forget_lost(struct mig_keystore *store, const struct import *im)
+{
+    struct mig_share_file file;
+    uint8_t *bytes;
+    size_t len;
+    enum mig_err err = mig_keystore_examine(&store->folder, im->name, &file, &bytes, &len);
+    mig_secret_wipe(store->folder.shares);
+    if (err == MIG_OK) {
+        mig_share_file_clear(&file);
+        free(bytes);
+        return MIG_ERR_IO; /* it reads after all; the next try meets it */
+    }
+    if (err == MIG_ERR_MALFORMED)
+        err = mig_keystore_set_aside(&store->folder, im->name);
+    else if (err != MIG_ERR_NOT_FOUND)
+        return MIG_ERR_IO;
+    if (err != MIG_OK && err != MIG_ERR_NOT_FOUND)
+        return MIG_ERR_IO;
+    (void)pthread_mutex_lock(&store->state);
+    mig_keystore_index_remove(&store->index, im->item.receipt.keyset);
+    store->index.quarantined += err == MIG_OK;
+    forget_cached(store);
+    (void)pthread_mutex_unlock(&store->state);
+    return MIG_OK;
+}
+
 static enum mig_err import_locked(struct mig_keystore *store, struct import *im,
                                   struct mig_receipt *receipt)
 {
     const struct mig_keystore_index *index = &store->index;
+    enum mig_err err;
     if (store->kind == MIG_KEYSTORE_NODE && im->keyset->epoch < mig_keystore_index_epoch(index))
         return MIG_ERR_CONFLICT;
-    if (mig_keystore_index_find(index, im->item.receipt.keyset) != NULL)
-        return repeat(store, im, receipt);
-    enum mig_err err = reserve(store);
+    if (mig_keystore_index_find(index, im->item.receipt.keyset) != NULL) {
+        err = repeat(store, im, receipt);
+        if (err != MIG_ERR_IO || forget_lost(store, im) != MIG_OK)
+            return err;
+    }
+    err = reserve(store);
     if (err == MIG_OK)
         err = import_new(store, im);
     if (err == MIG_OK)

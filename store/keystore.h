@@ -28,11 +28,12 @@ enum mig_err mig_keystore_open(const char *folder, enum mig_keystore_kind kind,
                                const struct mig_secret *key, const char *contract,
                                struct mig_keystore **out, const char **why) MIG_MUST_USE;
 void mig_keystore_close(struct mig_keystore **store);
-/* Files moved to quarantine/ by this open: report them. */
+/* Files moved to quarantine/ since the open, that included: report them. */
 size_t mig_keystore_quarantined(const struct mig_keystore *store);
 
 /* These three have the contract of the host functions in mpc_migration.h.
- * `shares` is locked memory of the caller. Any thread. */
+ * `shares` is locked memory of the caller. Any thread. An import of a keyset
+ * whose file no longer opens sets that file aside and is a first import. */
 enum mig_err mig_keystore_load(struct mig_keystore *store, const struct mig_keyset *keyset,
                                uint8_t (*shares)[MIG_SHARE_LEN]) MIG_MUST_USE;
 enum mig_err mig_keystore_import(struct mig_keystore *store, const struct mig_keyset *keyset,

@@ -136,6 +136,16 @@ const struct mig_keystore_item *mig_keystore_index_find(const struct mig_keystor
     return NULL;
 }
 
+void mig_keystore_index_remove(struct mig_keystore_index *index,
+                               const uint8_t digest[MIG_DIGEST_LEN])
+{
+    for (size_t i = 0; i < index->count; i++)
+        if (memcmp(index->items[i].receipt.keyset, digest, MIG_DIGEST_LEN) == 0) {
+            index->items[i] = index->items[--index->count];
+            return;
+        }
+}
+
 const struct mig_keystore_item *mig_keystore_index_current(const struct mig_keystore_index *index)
 {
     const struct mig_keystore_item *last = NULL;
@@ -189,6 +199,11 @@ static enum mig_err quarantine(int folder, const char *name)
         err = mig_folder_sync(to);
     (void)close(to);
     return err;
+}
+
+enum mig_err mig_keystore_set_aside(const struct mig_keystore_folder *folder, const char *name)
+{
+    return quarantine(folder->fd, name);
 }
 
 static enum mig_err add(struct mig_keystore_index *index, const struct mig_share_file *file)

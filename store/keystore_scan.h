@@ -38,6 +38,10 @@ enum mig_err mig_keystore_fetch(const struct mig_keystore_folder *folder,
                                 const uint8_t digest[MIG_DIGEST_LEN], struct mig_share_file *file,
                                 uint8_t **bytes, size_t *len) MIG_MUST_USE;
 
+/* Moves the file into quarantine/, its bytes untouched. */
+enum mig_err mig_keystore_set_aside(const struct mig_keystore_folder *folder,
+                                    const char *name) MIG_MUST_USE;
+
 struct mig_keystore_item {
     struct mig_receipt receipt;
     uint64_t sequence;
@@ -54,6 +58,8 @@ enum mig_err mig_keystore_index_reserve(struct mig_keystore_index *index) MIG_MU
 void mig_keystore_index_add(struct mig_keystore_index *index, const struct mig_keystore_item *item);
 const struct mig_keystore_item *mig_keystore_index_find(const struct mig_keystore_index *index,
                                                         const uint8_t digest[MIG_DIGEST_LEN]);
+void mig_keystore_index_remove(struct mig_keystore_index *index,
+                               const uint8_t digest[MIG_DIGEST_LEN]);
 /* The one imported last, or NULL. */
 const struct mig_keystore_item *mig_keystore_index_current(const struct mig_keystore_index *index);
 uint64_t

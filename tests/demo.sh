@@ -4,6 +4,7 @@
 # local chain. Every line is a step and the second it was done at; the first
 # step that fails ends it. Usage: demo.sh BUILD-FOLDER [FOLDER-TO-KEEP]
 set -euo pipefail
+umask 077
 build=$(realpath "${1:-build}")
 dir=${2:-$(mktemp -d "${TMPDIR:-/tmp}/mpc-demo-XXXXXX")}
 mkdir -p "$dir" && chmod 700 "$dir"

@@ -3,6 +3,7 @@
 # mpc-backup as an operator meets it: keys that are never replaced, messages
 # that name file and line, exit statuses, and nothing secret on any output.
 set -u
+umask 077
 build=$(cd "${1:-build}" && pwd)
 b=$build/mpc-backup
 man=$(cd "$(dirname "$0")/../dist/man" && pwd)
@@ -32,6 +33,7 @@ expect 64 "did you mean backup" "$b" bakcup
 expect 64 "did you mean --home" "$b" status --hoem x
 expect 64 "--home is given twice" "$b" status --home a --home b
 expect 64 "takes no operands" "$b" status now
+expect 64 "did you mean restore" "$b" --wait 4 restor
 expect 64 "go together" "$b" register --send
 expect 64 "needs a value" "$b" list --home
 expect 0 "Verbs:" "$b" --help
@@ -65,6 +67,12 @@ expect 1 "nothing was changed" "$b" --home home keygen
 rm home/vault.key
 expect 1 "nothing was changed" "$b" --home home keygen
 [ ! -e home/vault.key ] || fail "keygen made half a home"
+rm -rf home
+# Half a home would be refused for ever after: what is written fails as a whole.
+mkdir -m 700 home
+ln -s nowhere home/vault.key
+expect 1 "nothing was changed" "$b" --home home keygen
+[ "$(ls home)" = vault.key ] || fail "keygen made half a home: $(ls home)"
 rm -rf home
 "$b" --home home keygen --json >out 2>>everything || fail "keygen --json"
 cat out >>everything
@@ -107,6 +115,23 @@ expect 0 "register_backup_service" "$b" --home home register --network testnet
 expect 0 "testnet" "$b" --home home register --network testnet
 expect 64 "--wait" "$b" --home home restore --wait soon
 good >home/mpc-backup.conf
+
+# What nobody can read was not done.
+for verb in list verify; do
+    "$b" --home home $verb >/dev/full 2>out
+    got=$?
+    [ $got -eq 74 ] || fail "exit $got with a full standard output: $verb"
+    grep -q "cannot write to standard output" out || fail "no word about a full standard output"
+done
+
+# Who may write here may name an endpoint that lies.
+chmod 620 home/mpc-backup.conf
+expect 77 "mpc-backup.conf: others may change it" "$b" --home home status
+chmod 644 home/mpc-backup.conf
+expect 0 "the vault is empty" "$b" --home home list
+chmod 777 home
+expect 77 "home: others may write into it: chmod go-w" "$b" --home home list
+chmod 700 home
 
 # Key files that must not be used
 chmod 644 home/identity.key

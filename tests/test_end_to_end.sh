@@ -164,6 +164,25 @@ exits 0 "$b" --home backup verify
 grep -q '^1 keysets, 2 shares' out.log || die "verify"
 exits 75 "$b" --home backup backup
 
+# ---- a damaged backup is named, and fetched again without a restart ---------
+shares=$(ls backup/vault/shares/*.shares)
+printf X | dd of="$shares" bs=1 seek=200 conv=notrunc 2>/dev/null
+exits 65 "$b" --home backup verify
+grep -q "^damaged: $(basename "$shares" .shares)" out.log || die "verify does not name what is damaged"
+exits 65 "$b" --home backup verify --json
+grep -q "\"$(basename "$shares" .shares)\"" out.log || die "verify --json does not name what is damaged"
+exits 0 "$b" --home backup list
+grep -q ' 5 .*20..-.*DAMAGED' out.log || die "list of a damaged backup"
+exits 1 "$b" --home backup status
+grep -q ', 1 damaged' out.log && grep -q '^next: mpc-backup run' out.log || die "status of a damaged backup"
+curl -sSf "$scenario" -d '{"op":"start_resharing"}' >/dev/null || die "scenario"
+await run.log ' not_running: '
+curl -sSf "$scenario" -d '{"op":"cancel_resharing"}' >/dev/null || die "scenario"
+await run.log ' vault_damaged: 1 damaged files were moved to quarantine'
+until [ "$(grep -c ' acknowledged: ' run.log)" -ge 2 ]; do nap; done
+exits 0 "$b" --home backup verify
+exits 0 "$b" --home backup status
+
 # ---- lose the node, migrate ----------------------------------------------
 kill -KILL "$old"
 wait "$old" 2>/dev/null
@@ -174,7 +193,7 @@ exits 0 "$op" attest "$rpc" v1.signer alice.near newaccess/identity.key "$(pub n
 exits 0 "$op" start "$rpc" v1.signer alice.near operator/identity.key "https://$address" "$(pub new)" "$(pub newaccess)"
 await run.log ' delivered: epoch 5'
 await run.log ' backed_up: .*from https://'"$address"
-until [ "$(grep -c ' acknowledged: ' run.log)" -ge 2 ]; do nap; done
+until [ "$(grep -c ' acknowledged: ' run.log)" -ge 3 ]; do nap; done
 exits 0 "$b" --home backup status --json
 grep -q '"destination": null' out.log || die "the migration is not over"
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # docs/clients/backup.mjs backs a real node up, and restores it onto another.
 set -euo pipefail
+umask 077
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cp "$root"/docs/clients/*.mjs .
 dir=$(mktemp -d) contract=v1.signer account=alice.near
