@@ -160,12 +160,13 @@ struct mig_hook_stats {
 
 /*
  * Functions of the host; `ctx` comes back in each. A NULL function means the
- * default in brackets. load_keyshares, import_keyshares, load_receipt,
- * backup_served and recovered are called on the listener's thread, log and
- * job_changed on any, hook_stats on the admin listener's, the others on the
- * worker's; one call of each at a time. Any may fail: what must happen (purge, reconnect,
- * conclude) is called again, with growing pauses and across restarts, until it
- * reports MIG_OK.
+ * default in brackets. import_keyshares, backup_served and recovered are called
+ * on the listener's thread, load_keyshares and load_receipt there and on the
+ * admin listener's and the worker's, log and job_changed on any, hook_stats on
+ * the admin listener's, the others on the worker's. Never two of the three
+ * storing functions at once, and of every other but log one call at a time. Any
+ * may fail: what must happen (purge, reconnect, conclude) is called again, with
+ * growing pauses and across restarts, until it reports MIG_OK.
  */
 struct mig_host {
     void *ctx;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/defaults.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,10 @@ struct mig_defaults {
     struct mig_host host; /* as given; NULL functions are ours */
     struct mig_cache *cache;
     struct mig_keystore *store; /* NULL: the host stores */
-    struct mig_rpc *rpc;        /* NULL: the host concludes */
+    /* One storing call at a time, as the host is promised: listener, admin
+     * listener and worker all come here. */
+    pthread_mutex_t storing;
+    struct mig_rpc *rpc; /* NULL: the host concludes */
     struct mig_sender *sender;
 };
 
@@ -27,9 +31,12 @@ static enum mig_err load_keyshares(void *ctx, const struct mig_keyset *keyset,
                                    uint8_t (*shares)[MIG_SHARE_LEN])
 {
     struct mig_defaults *d = ctx;
-    if (d->host.load_keyshares != NULL)
-        return d->host.load_keyshares(d->host.ctx, keyset, shares);
-    return mig_keystore_load(d->store, keyset, shares);
+    (void)pthread_mutex_lock(&d->storing);
+    enum mig_err err = d->host.load_keyshares != NULL
+                           ? d->host.load_keyshares(d->host.ctx, keyset, shares)
+                           : mig_keystore_load(d->store, keyset, shares);
+    (void)pthread_mutex_unlock(&d->storing);
+    return err;
 }
 
 static enum mig_err import_keyshares(void *ctx, const struct mig_keyset *keyset,
@@ -37,18 +44,25 @@ static enum mig_err import_keyshares(void *ctx, const struct mig_keyset *keyset,
                                      const struct mig_fence *fence, struct mig_receipt *receipt)
 {
     struct mig_defaults *d = ctx;
-    if (d->host.import_keyshares != NULL)
-        return d->host.import_keyshares(d->host.ctx, keyset, shares, now, fence, receipt);
-    return mig_keystore_import(d->store, keyset, shares, now, fence, receipt);
+    (void)pthread_mutex_lock(&d->storing);
+    enum mig_err err =
+        d->host.import_keyshares != NULL
+            ? d->host.import_keyshares(d->host.ctx, keyset, shares, now, fence, receipt)
+            : mig_keystore_import(d->store, keyset, shares, now, fence, receipt);
+    (void)pthread_mutex_unlock(&d->storing);
+    return err;
 }
 
 static enum mig_err load_receipt(void *ctx, const struct mig_keyset *keyset,
                                  struct mig_receipt *receipt)
 {
     struct mig_defaults *d = ctx;
-    if (d->host.load_receipt != NULL)
-        return d->host.load_receipt(d->host.ctx, keyset, receipt);
-    return mig_keystore_receipt(d->store, keyset, receipt);
+    (void)pthread_mutex_lock(&d->storing);
+    enum mig_err err = d->host.load_receipt != NULL
+                           ? d->host.load_receipt(d->host.ctx, keyset, receipt)
+                           : mig_keystore_receipt(d->store, keyset, receipt);
+    (void)pthread_mutex_unlock(&d->storing);
+    return err;
 }
 
 enum mig_err mig_defaults_probe(struct mig_defaults *defaults)
@@ -237,6 +251,7 @@ enum mig_err mig_defaults_new(const struct mig_settings *settings, const struct 
     struct mig_defaults *d = calloc(1, sizeof *d);
     if (d == NULL)
         return MIG_ERR_NOMEM;
+    (void)pthread_mutex_init(&d->storing, NULL);
     d->settings = settings;
     d->cache = cache;
     if (host != NULL)
@@ -280,6 +295,7 @@ void mig_defaults_free(struct mig_defaults **defaults)
     mig_sender_free(&d->sender);
     mig_rpc_free(&d->rpc);
     mig_keystore_close(&d->store);
+    (void)pthread_mutex_destroy(&d->storing);
     free(d);
     *defaults = NULL;
 }

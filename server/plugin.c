@@ -75,18 +75,19 @@ static void report_view(struct mig_plugin *p, const struct mig_view *view)
     say(p, MIG_LOG_INFO, "view", text);
 }
 
-/* On the feeding thread, after the cache has swapped: the machine and the
- * honoured key first, then offers, then the connections that are no longer
- * admitted. A handler that raced past is caught by its own re-check. */
+/* On the feeding thread, after the cache has swapped. The connections that are
+ * no longer admitted go first, before anything touches the disk; a key that
+ * was not observed yet counts as not honoured. A handler that raced past is
+ * caught by its own re-check. */
 static void on_view(void *ctx, const struct mig_view *view)
 {
     struct mig_plugin *p = ctx;
-    uint64_t changed_at = mig_deadline_now();
+    bool moved = view->generation != p->seen_generation;
+    unsigned cut = moved ? mig_listener_cancel(p->migration, view, mig_deadline_now()) : 0;
     (void)mig_keep_view(p->keep, view);
     mig_service_view_changed(p->service, view);
-    if (view->generation == p->seen_generation)
+    if (!moved)
         return;
-    unsigned cut = mig_listener_cancel(p->migration, view, changed_at);
     p->seen_generation = view->generation;
     report_view(p, view);
     if (cut > 0) {
