@@ -158,6 +158,15 @@ static uint64_t doubled(uint64_t first, unsigned times, uint64_t most)
     return ms < most ? ms : most;
 }
 
+/* The node reads the contract by itself and may be a look behind: what it
+ * refuses for its place in it, it may allow a second later. */
+static bool may_be_behind(const struct mig_result *result, unsigned failures)
+{
+    return failures <= MIG_BEHIND_TRIES && (strcmp(result->code, "decommissioned") == 0 ||
+                                            strcmp(result->code, "not_destination") == 0 ||
+                                            strcmp(result->code, "not_participant") == 0);
+}
+
 /* Milliseconds to wait after the n-th failure in a row (n >= 1). */
 static uint64_t pause_after(const struct mig_result *result, unsigned failures)
 {
@@ -167,6 +176,9 @@ static uint64_t pause_after(const struct mig_result *result, unsigned failures)
     case MIG_UPSHOT_CANCELLED:
         return 0;
     case MIG_UPSHOT_REFUSED:
+        if (may_be_behind(result, failures))
+            break;
+        return doubled(MIG_REFUSED_FIRST_MS, failures - 1, MIG_REFUSED_MAX_MS);
     case MIG_UPSHOT_BROKEN:
         return doubled(MIG_REFUSED_FIRST_MS, failures - 1, MIG_REFUSED_MAX_MS);
     case MIG_UPSHOT_RETRY:

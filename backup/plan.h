@@ -80,6 +80,7 @@ enum {
     MIG_BACKOFF_MAX_MS = 60000,
     MIG_REFUSED_FIRST_MS = 30000, /* only a change helps: look again, rarely */
     MIG_REFUSED_MAX_MS = 600000,
+    MIG_BEHIND_TRIES = 3, /* for its place in the contract: the node may be a look behind */
     MIG_DELIVERY_POLL_MS = 1000,
 };
 

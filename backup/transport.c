@@ -313,8 +313,10 @@ enum mig_err mig_transport_send(struct mig_transport *transport, const struct mi
     (void)curl_multi_remove_handle(transport->multi, transport->easy);
     if (err == MIG_OK)
         err = judge_code(code, &t, why);
-    if (err == MIG_OK && !reply->head_done)
+    if (err == MIG_OK && !reply->head_done) {
+        *why = "the answer has no whole head";
         err = MIG_ERR_MALFORMED;
+    }
 out:
     curl_slist_free_all(headers);
     if (err != MIG_OK)

@@ -8,14 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "cmd/config.h"
 #include "cmd/hooks.h"
 #include "cmd/log.h"
 #include "cmd/options.h"
+#include "cmd/process.h"
+#include "cmd/wipe.h"
 #include "include/mpc_migration.h"
 
 enum { DRAIN_MS = 5000 };
@@ -67,7 +66,8 @@ static const struct mig_config_key keys[] = {
 };
 
 static const char *config_path;
-static bool check_only, show_version, show_help;
+static const char *wipe_digest;
+static bool check_only, show_version, show_help, offline;
 static const struct mig_option options[] = {
     {.name = "config",
      .argument = "FILE",
@@ -80,13 +80,33 @@ static const struct mig_option options[] = {
     {.name = "help", .help = "print this", .flag = &show_help},
 };
 
+static const struct mig_option wipe_options[] = {
+    {.name = "config",
+     .argument = "FILE",
+     .help = "configuration (required)",
+     .value = &config_path},
+    {.name = "yes-i-know",
+     .argument = "DIGEST",
+     .help = "do not ask; at least 8 digits of the newest keyset's digest",
+     .value = &wipe_digest},
+    {.name = "offline",
+     .help = "do not ask the contract whether this node holds the seat",
+     .flag = &offline},
+    {.name = "help", .help = "print this", .flag = &show_help},
+};
+
 static void print_help(void)
 {
     (void)printf("Usage: mpc-migrationd --config FILE [--check-config]\n"
-                 "The migration service of an MPC node, as a sidecar.\n\nOptions:\n");
+                 "       mpc-migrationd wipe --config FILE [--yes-i-know=DIGEST] [--offline]\n"
+                 "The migration service of an MPC node, as a sidecar. `wipe` destroys the\n"
+                 "keyshares of a node that was replaced.\n\nOptions:\n");
     mig_options_print(stdout, options, sizeof options / sizeof *options);
+    (void)printf("\nOptions of wipe:\n");
+    mig_options_print(stdout, wipe_options, sizeof wipe_options / sizeof *wipe_options);
     (void)printf("\nWhen it listens it prints one line: listening migration=ADDRESS admin=ADDRESS\n"
-                 "Exit status: 0 stopped by a signal, 64 wrong command line, 70 bug or no memory,\n"
+                 "Exit status: 0 stopped by a signal, or wiped; 1 wipe refused; 64 wrong command\n"
+                 "line; 69 wipe: the contract cannot be read; 70 bug or no memory,\n"
                  "74 the disk or an address refused, 75 in use by another process,\n"
                  "77 a key file is not acceptable, 78 wrong configuration.\n");
 }
@@ -113,16 +133,6 @@ static int exit_status(enum mig_err err)
         break;
     }
     return MIG_EXIT_SOFTWARE;
-}
-
-/* Nothing this process does may end in a core dump or another's debugger. */
-static void harden(void)
-{
-    struct rlimit none = {0, 0};
-    (void)setrlimit(RLIMIT_CORE, &none);
-    (void)prctl(PR_SET_DUMPABLE, 0);
-    (void)umask(077);
-    (void)signal(SIGPIPE, SIG_IGN);
 }
 
 static void fill_config(const struct mig_config_file *file, struct mig_config *out)
@@ -248,7 +258,7 @@ static int serve(const struct mig_config *config, const struct mig_host *host,
     return MIG_EXIT_OK;
 }
 
-static int run(const struct mig_config_file *file)
+static int run(const struct mig_config_file *file, bool wipes)
 {
     char why[MIG_WHY_MAX] = "";
     struct mig_config config;
@@ -265,6 +275,8 @@ static int run(const struct mig_config_file *file)
                             .hook_stats = hook_stats,
                             .log = log_line};
     fill_config(file, &config);
+    if (wipes)
+        return mig_wipe_command(&config, wipe_digest, offline);
     if (check_only) {
         enum mig_err err = mig_check(&config, &host, why);
         if (err != MIG_OK)
@@ -294,8 +306,14 @@ int main(int argc, char **argv)
 {
     char why[MIG_CONFIG_WHY_MAX] = "";
     int operands = 0;
-    harden();
-    if (!mig_options_parse(argc, argv, options, sizeof options / sizeof *options, &operands, why)) {
+    bool wipes = argc > 1 && strcmp(argv[1], "wipe") == 0;
+    mig_process_harden();
+    bool parsed =
+        wipes ? mig_options_parse(argc - 1, argv + 1, wipe_options,
+                                  sizeof wipe_options / sizeof *wipe_options, &operands, why)
+              : mig_options_parse(argc, argv, options, sizeof options / sizeof *options, &operands,
+                                  why);
+    if (!parsed) {
         (void)fprintf(stderr, "mpc-migrationd: %s\n", why);
         return MIG_EXIT_USAGE;
     }
@@ -318,7 +336,7 @@ int main(int argc, char **argv)
     if (err != MIG_OK)
         return complain(err == MIG_ERR_NOMEM || err == MIG_ERR_DENIED ? err : MIG_ERR_MALFORMED,
                         why);
-    int status = run(file);
+    int status = run(file, wipes);
     mig_config_free(&file);
     return status;
 }

@@ -240,6 +240,9 @@ static void waits_longer_after_each_failure(void)
         {MIG_UPSHOT_FAILED, "", 0, 1, 750, 1250},
         {MIG_UPSHOT_REFUSED, "operator_key", 0, 1, 22500, 37500},
         {MIG_UPSHOT_REFUSED, "operator_key", 0, 99, 450000, 750000},
+        {MIG_UPSHOT_REFUSED, "decommissioned", 0, 1, 750, 1250},
+        {MIG_UPSHOT_REFUSED, "not_destination", 0, 3, 3000, 5000},
+        {MIG_UPSHOT_REFUSED, "decommissioned", 0, 4, 180000, 300000},
         {MIG_UPSHOT_BROKEN, "", 0, 1, 22500, 37500},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
