@@ -186,6 +186,11 @@ static const struct {
     {"UNAVAILABLE_SHARD", MIG_ERR_RETRY, MIG_FAULT_UNKNOWN_BLOCK},
     {"NO_SYNCED_BLOCKS", MIG_ERR_RETRY, MIG_FAULT_UNKNOWN_BLOCK},
     {"NOT_SYNCED_YET", MIG_ERR_RETRY, MIG_FAULT_UNKNOWN_BLOCK},
+    {"DATA_UNAVAILABLE", MIG_ERR_NOT_FOUND, MIG_FAULT_NO_DATA},
+    {"INCOMPLETE_DATA", MIG_ERR_NOT_FOUND, MIG_FAULT_NO_DATA},
+    {"UNSUPPORTED", MIG_ERR_NOT_FOUND, MIG_FAULT_NO_DATA},
+    {"LIMIT_EXCEEDED", MIG_ERR_NOT_FOUND, MIG_FAULT_NO_DATA},
+    {"BUSY", MIG_ERR_RETRY, MIG_FAULT_ENDPOINT},
     {"TIMEOUT_ERROR", MIG_ERR_RETRY, MIG_FAULT_TIMEOUT},
     {"INTERNAL_ERROR", MIG_ERR_RETRY, MIG_FAULT_OTHER},
 };
@@ -286,10 +291,10 @@ static bool next_result(struct mig_json *j, struct mig_rpc_error *e, bool *faile
     return false;
 }
 
-typedef void read_result(struct mig_json *j, void *out, struct mig_rpc_error *e, bool *failed);
-
-static enum mig_err read_envelope(const char *json, size_t len, read_result *read, void *out,
-                                  struct mig_rpc_error *e)
+enum mig_err mig_envelope_read(const char *json, size_t len,
+                               void (*read)(struct mig_json *j, void *out,
+                                            struct mig_rpc_error *e, bool *failed),
+                               void *out, struct mig_rpc_error *e)
 {
     struct mig_json j;
     bool failed = false, found = false;
@@ -379,7 +384,7 @@ enum mig_err mig_envelope_view(const char *json, size_t len, struct mig_returned
                                struct mig_rpc_error *e)
 {
     memset(out, 0, sizeof *out);
-    enum mig_err err = read_envelope(json, len, read_view, out, e);
+    enum mig_err err = mig_envelope_read(json, len, read_view, out, e);
     if (err != MIG_OK)
         mig_returned_clear(out);
     return err;
@@ -420,7 +425,7 @@ enum mig_err mig_envelope_access_key(const char *json, size_t len, struct mig_ac
                                      struct mig_rpc_error *e)
 {
     memset(out, 0, sizeof *out);
-    enum mig_err err = read_envelope(json, len, read_access_key, out, e);
+    enum mig_err err = mig_envelope_read(json, len, read_access_key, out, e);
     if (err != MIG_OK)
         memset(out, 0, sizeof *out);
     return err;
@@ -461,7 +466,7 @@ enum mig_err mig_envelope_block(const char *json, size_t len, struct mig_tip *ou
                                 struct mig_rpc_error *e)
 {
     memset(out, 0, sizeof *out);
-    enum mig_err err = read_envelope(json, len, read_block, out, e);
+    enum mig_err err = mig_envelope_read(json, len, read_block, out, e);
     if (err != MIG_OK)
         memset(out, 0, sizeof *out);
     return err;
@@ -538,7 +543,7 @@ enum mig_err mig_envelope_outcome(const char *json, size_t len, struct mig_outco
                                   struct mig_rpc_error *e)
 {
     memset(out, 0, sizeof *out);
-    enum mig_err err = read_envelope(json, len, read_outcome, out, e);
+    enum mig_err err = mig_envelope_read(json, len, read_outcome, out, e);
     if (err != MIG_OK)
         memset(out, 0, sizeof *out);
     return err;

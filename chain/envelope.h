@@ -28,6 +28,7 @@ enum mig_fault {
     MIG_FAULT_PANIC,           /* the contract refused: `reason` is its text */
     MIG_FAULT_UNKNOWN_KEY,     /* no such access key */
     MIG_FAULT_UNKNOWN_BLOCK,   /* not there yet, or no longer */
+    MIG_FAULT_NO_DATA,         /* the block is known, but not all that it did */
     MIG_FAULT_UNKNOWN_TX,
     MIG_FAULT_INVALID_TX,      /* rejected before inclusion: see `refusal` */
     MIG_FAULT_OTHER,
@@ -96,6 +97,15 @@ struct mig_outcome {
     bool receipt_failed; /* executed, but one of its further receipts failed */
     char reason[MIG_REASON_MAX];
 };
+
+struct mig_json;
+/* Any answer: `read` takes the value of `result` from the reader into `out`;
+ * an error it finds inside goes to `e`, with *failed set. Consumes the whole
+ * text. When it fails, `out` is as far as `read` came. */
+enum mig_err mig_envelope_read(const char *json, size_t len,
+                               void (*read)(struct mig_json *j, void *out,
+                                            struct mig_rpc_error *e, bool *failed),
+                               void *out, struct mig_rpc_error *e) MIG_MUST_USE;
 
 /* Each consumes the whole text. On failure `e` says why, and the value is
  * empty. MIG_ERR_MALFORMED for what is no answer at all. */

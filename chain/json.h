@@ -15,7 +15,7 @@
 
 enum {
     MIG_JSON_DEPTH_MAX = 32,          /* the deepest answer we read has 13 */
-    MIG_JSON_MAX = 24 * 1024 * 1024, /* bytes of a document */
+    MIG_JSON_MAX = 33 * 1024 * 1024, /* bytes of a document: a block of 32 MiB in its envelope */
 };
 
 enum mig_json_kind {

@@ -279,13 +279,18 @@ static enum mig_err status_error(struct mig_rpc *rpc, long status)
     return give_up(rpc, MIG_ERR_MALFORMED, MIG_FAULT_NONSENSE, text);
 }
 
-/* Sends the request; the answer is in rpc->body. Nodes put an error object
- * into 400, 408, 422 and 500 too: those are for the caller to read. */
-static enum mig_err post(struct mig_rpc *rpc, const char *request, long *status)
+static void begin(struct mig_rpc *rpc)
 {
     rpc->len = rpc->header_bytes = 0;
     rpc->refused = NULL;
     memset(&rpc->error, 0, sizeof rpc->error);
+}
+
+/* Sends the request; the answer is in rpc->body. Nodes put an error object
+ * into 400, 408, 422 and 500 too: those are for the caller to read. */
+static enum mig_err post(struct mig_rpc *rpc, const char *request, long *status)
+{
+    begin(rpc);
     *status = 0;
     if (curl_easy_setopt(rpc->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(request)) !=
             CURLE_OK ||
@@ -499,4 +504,67 @@ enum mig_err mig_rpc_tx(struct mig_rpc *rpc, const char *hash, const char *sende
     if (err != MIG_OK)
         return err;
     return read_outcome(rpc, status, out);
+}
+
+/* ---- anything else ---- */
+
+enum mig_err mig_rpc_ask(struct mig_rpc *rpc, const char *method, const char *params,
+                         void (*read)(struct mig_json *j, void *out, struct mig_rpc_error *e,
+                                      bool *failed),
+                         void *out)
+{
+    long status;
+    char *text = NULL;
+    if (asprintf(&text, "{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"method\":\"%s\",\"params\":%s}",
+                 method, params) < 0)
+        text = NULL;
+    enum mig_err err = call(rpc, text, &status);
+    if (err != MIG_OK)
+        return err;
+    return judge(rpc, status, mig_envelope_read(rpc->body, rpc->len, read, out, &rpc->error));
+}
+
+/* The URL with `path` between its own path and its query. */
+static char *url_below(const struct mig_rpc *rpc, const char *path)
+{
+    size_t own = strcspn(rpc->url, "?");
+    const char *query = rpc->url + own;
+    char *url = NULL;
+    while (own > 0 && rpc->url[own - 1] == '/')
+        own--;
+    return asprintf(&url, "%.*s%s%s", (int)own, rpc->url, path, query) >= 0 ? url : NULL;
+}
+
+enum mig_err mig_rpc_get(struct mig_rpc *rpc, const char *path, struct mig_http_answer *out)
+{
+    char *url = url_below(rpc, path);
+    begin(rpc);
+    memset(out, 0, sizeof *out);
+    enum mig_err err = MIG_OK;
+    if (url == NULL || curl_easy_setopt(rpc->easy, CURLOPT_URL, url) != CURLE_OK ||
+        curl_easy_setopt(rpc->easy, CURLOPT_HTTPGET, 1L) != CURLE_OK)
+        err = give_up(rpc, MIG_ERR_NOMEM, MIG_FAULT_OTHER, "out of memory");
+    if (err == MIG_OK)
+        err = perform(rpc);
+    if (err == MIG_OK) {
+        char *location = NULL;
+        (void)curl_easy_getinfo(rpc->easy, CURLINFO_RESPONSE_CODE, &out->status);
+        (void)curl_easy_getinfo(rpc->easy, CURLINFO_REDIRECT_URL, &location);
+        out->location = location;
+        if (out->status != 200 && out->status != 404 && location == NULL)
+            err = status_error(rpc, out->status);
+    }
+    out->body = rpc->body != NULL ? rpc->body : "";
+    out->len = rpc->len;
+    /* POST is what every other call takes for granted. */
+    if (curl_easy_setopt(rpc->easy, CURLOPT_URL, rpc->url) != CURLE_OK && err == MIG_OK)
+        err = give_up(rpc, MIG_ERR_NOMEM, MIG_FAULT_OTHER, "out of memory");
+    free(url);
+    return err;
+}
+
+enum mig_err mig_rpc_blame(struct mig_rpc *rpc, enum mig_err err, enum mig_fault fault,
+                           const char *text)
+{
+    return give_up(rpc, err, fault, text);
 }

@@ -57,6 +57,29 @@ enum mig_err mig_rpc_view(struct mig_rpc *rpc, const char *contract, const char 
 enum mig_err mig_rpc_access_key(struct mig_rpc *rpc, const char *account,
                                 const uint8_t key[MIG_KEY_LEN], struct mig_access_key *out) MIG_MUST_USE;
 
+/* Any other method: `params` is the JSON of the params object; `read` takes the
+ * result, as in mig_envelope_read. */
+enum mig_err mig_rpc_ask(struct mig_rpc *rpc, const char *method, const char *params,
+                         void (*read)(struct mig_json *j, void *out, struct mig_rpc_error *e,
+                                      bool *failed),
+                         void *out) MIG_MUST_USE;
+
+/* GET of a path below the endpoint's URL, which keeps its query. Answers 200
+ * and 404, and redirects, which are told but not followed; other statuses are
+ * failures as above. */
+struct mig_http_answer {
+    long status;
+    const char *body; /* valid until the next call */
+    size_t len;
+    const char *location; /* where a redirect points, absolute; or NULL. Likewise */
+};
+enum mig_err mig_rpc_get(struct mig_rpc *rpc, const char *path,
+                         struct mig_http_answer *out) MIG_MUST_USE;
+/* For what a caller finds wrong with such an answer: mig_rpc_error then says
+ * so. Gives `err`. */
+enum mig_err mig_rpc_blame(struct mig_rpc *rpc, enum mig_err err, enum mig_fault fault,
+                           const char *text);
+
 enum mig_wait {
     MIG_WAIT_NONE = 0,
     MIG_WAIT_EXECUTED_OPTIMISTIC = 1,
