@@ -11,16 +11,25 @@ static struct mig_devnet_block *slot(const struct mig_devnet_chain *chain, size_
     return &chain->blocks[(chain->first + i) % chain->cap];
 }
 
+static void forget(struct mig_devnet_block *b)
+{
+    mig_devnet_ledger_release(&b->ledger);
+    free(b->transactions);
+    free(b->executed);
+    free(b->touched);
+    b->transactions = b->executed = b->touched = NULL;
+}
+
 void mig_devnet_block_append(struct mig_devnet_chain *chain, const struct mig_devnet_block *block)
 {
     if (chain->count == chain->cap) {
-        mig_devnet_ledger_release(&slot(chain, 0)->ledger);
+        forget(slot(chain, 0));
         chain->first = (chain->first + 1) % chain->cap;
         chain->count--;
     }
     *slot(chain, chain->count++) = *block;
     if (chain->count > MIG_DEVNET_HISTORY)
-        mig_devnet_ledger_release(&slot(chain, chain->count - MIG_DEVNET_HISTORY - 1)->ledger);
+        forget(slot(chain, chain->count - MIG_DEVNET_HISTORY - 1));
 }
 
 static void put_u64(uint8_t *at, uint64_t v)
@@ -31,11 +40,12 @@ static void put_u64(uint8_t *at, uint64_t v)
 
 static void hash_block(const struct mig_devnet_chain *chain, struct mig_devnet_block *b)
 {
-    uint8_t bytes[MIG_DEVNET_CHAIN_ID_MAX + 1 + 16 + MIG_DIGEST_LEN] = {0};
+    uint8_t bytes[MIG_DEVNET_CHAIN_ID_MAX + 1 + 24 + MIG_DIGEST_LEN] = {0};
     memcpy(bytes, chain->chain_id, sizeof chain->chain_id);
     put_u64(bytes + MIG_DEVNET_CHAIN_ID_MAX + 1, b->height);
     put_u64(bytes + MIG_DEVNET_CHAIN_ID_MAX + 9, b->time_ns);
     memcpy(bytes + MIG_DEVNET_CHAIN_ID_MAX + 17, b->prev_hash, MIG_DIGEST_LEN);
+    put_u64(bytes + MIG_DEVNET_CHAIN_ID_MAX + 17 + MIG_DIGEST_LEN, chain->forks);
     mig_sha256(bytes, sizeof bytes, b->hash);
 }
 
@@ -79,7 +89,7 @@ static void record_clear(struct mig_devnet_record *r)
 void mig_devnet_chain_clear(struct mig_devnet_chain *chain)
 {
     for (size_t i = 0; i < chain->count; i++)
-        mig_devnet_ledger_release(&slot(chain, i)->ledger);
+        forget(slot(chain, i));
     for (size_t i = 0; i < chain->record_count; i++)
         record_clear(&chain->records[i]);
     for (size_t i = 0; i < chain->pending_count; i++)
@@ -88,7 +98,22 @@ void mig_devnet_chain_clear(struct mig_devnet_chain *chain)
     free(chain->blocks);
     free(chain->records);
     free(chain->pending);
+    free(chain->yields);
     *chain = (struct mig_devnet_chain){0};
+}
+
+static size_t index_at(const struct mig_devnet_chain *chain, uint64_t height)
+{
+    size_t low = 0;
+    size_t high = chain->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (slot(chain, middle)->height < height)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 const struct mig_devnet_block *mig_devnet_head(const struct mig_devnet_chain *chain)
@@ -105,15 +130,7 @@ const struct mig_devnet_block *mig_devnet_block_back(const struct mig_devnet_cha
 const struct mig_devnet_block *mig_devnet_block_at(const struct mig_devnet_chain *chain,
                                                    uint64_t height)
 {
-    size_t low = 0;
-    size_t high = chain->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (slot(chain, middle)->height < height)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = index_at(chain, height);
     return low < chain->count && slot(chain, low)->height == height ? slot(chain, low) : NULL;
 }
 
@@ -134,6 +151,89 @@ static void record_forget(struct mig_devnet_chain *chain, const uint8_t hash[MIG
     size_t at = (size_t)(r - chain->records);
     record_clear(r);
     memmove(r, r + 1, (--chain->record_count - at) * sizeof *r);
+}
+
+const struct mig_devnet_block *mig_devnet_block_before(const struct mig_devnet_chain *chain,
+                                                       const struct mig_devnet_block *b, size_t n)
+{
+    size_t at = index_at(chain, b->height);
+    return slot(chain, at < n ? 0 : at - n);
+}
+
+void mig_devnet_block_note(struct mig_devnet_chain *chain, uint64_t height, char *transactions,
+                           char *executed, char *touched)
+{
+    struct mig_devnet_block *b = slot(chain, index_at(chain, height));
+    char **to[] = {&b->transactions, &b->executed, &b->touched};
+    char *from[] = {transactions, executed, touched};
+    for (size_t i = 0; i < 3; i++) {
+        if (from[i] == NULL)
+            continue;
+        free(*to[i]);
+        *to[i] = from[i];
+    }
+}
+
+enum mig_err mig_devnet_block_archive(struct mig_devnet_chain *chain, uint64_t height, bool hide)
+{
+    size_t at = index_at(chain, height);
+    if (at == chain->count || slot(chain, at)->height != height)
+        return MIG_ERR_NOT_FOUND;
+    slot(chain, at)->is_archived = true;
+    slot(chain, at)->is_hidden = hide;
+    return MIG_OK;
+}
+
+static void undo_yields(struct mig_devnet_chain *chain, uint64_t height)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < chain->yield_count; i++) {
+        struct mig_devnet_yield y = chain->yields[i];
+        if (y.created > height)
+            continue;
+        y.completed = y.completed > height ? 0 : y.completed;
+        chain->yields[kept++] = y;
+    }
+    chain->yield_count = kept;
+}
+
+static void undo_records(struct mig_devnet_chain *chain, uint64_t height)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < chain->record_count; i++) {
+        struct mig_devnet_record *r = &chain->records[i];
+        if (!r->is_pending && r->included > height)
+            record_clear(r);
+        else
+            chain->records[kept++] = *r;
+    }
+    chain->record_count = kept;
+}
+
+enum mig_err mig_devnet_fork(struct mig_devnet_chain *chain, uint64_t blocks, uint64_t now_ns)
+{
+    if (blocks == 0 || blocks > chain->final_lag || blocks >= chain->count)
+        return MIG_ERR_STATE;
+    const struct mig_devnet_block *base = mig_devnet_block_back(chain, blocks);
+    uint64_t old_head = mig_devnet_head(chain)->height;
+    for (size_t i = 0; i < chain->record_count; i++) {
+        const struct mig_devnet_record *r = &chain->records[i];
+        if (!r->is_pending && r->included <= base->height && r->executed > base->height)
+            return MIG_ERR_STATE;
+    }
+    if (base->ledger == NULL)
+        return MIG_ERR_STATE;
+    undo_records(chain, base->height);
+    undo_yields(chain, base->height);
+    mig_devnet_ledger_release(&chain->tip);
+    chain->tip = mig_devnet_ledger_ref(base->ledger);
+    for (uint64_t i = 0; i < blocks; i++)
+        forget(slot(chain, --chain->count));
+    chain->forks++;
+    for (uint64_t i = 0; i < blocks; i++)
+        mig_devnet_block_make(chain, mig_devnet_head(chain)->height + 1, now_ns);
+    mig_devnet_block_make(chain, old_head + 1, now_ns); /* the higher head is the chain's */
+    return MIG_OK;
 }
 
 /* The first of the queue, if it still passes; what does not is forgotten, as

@@ -15,6 +15,7 @@ enum {
     MIG_DEVNET_RECORDS = 4096,     /* outcomes that are remembered */
     MIG_DEVNET_PENDING_MAX = 1024, /* transactions that wait for a block */
     MIG_DEVNET_CHAIN_ID_MAX = 63,
+    MIG_DEVNET_YIELDS_MAX = 4096, /* requests that wait for their completion */
 };
 
 struct mig_devnet_block {
@@ -24,6 +25,20 @@ struct mig_devnet_block {
     uint8_t hash[MIG_DIGEST_LEN];
     uint8_t prev_hash[MIG_DIGEST_LEN];
     struct mig_devnet_ledger *ledger; /* NULL: too long ago */
+    /* What it did, as JSON items; kept as long as the ledger. NULL: nothing. */
+    char *transactions; /* {transaction, outcome} */
+    char *executed;     /* {execution_outcome, receipt} */
+    char *touched;      /* id of the receipt that changed the contract */
+    bool is_archived;   /* its data is gone */
+    bool is_hidden;     /* and its header too */
+};
+
+/* A request whose completion is still to come, or came. */
+struct mig_devnet_yield {
+    uint8_t id[MIG_DIGEST_LEN];
+    int kind;
+    uint64_t created;   /* height */
+    uint64_t completed; /* 0: not yet */
 };
 
 /* What became of a transaction. */
@@ -52,6 +67,9 @@ struct mig_devnet_chain {
     struct mig_devnet_record *records; /* oldest first */
     size_t pending_count;
     struct mig_devnet_tx *pending;
+    size_t yield_count;
+    struct mig_devnet_yield *yields; /* oldest first */
+    uint64_t forks;                  /* so far: makes their blocks' hashes differ */
 };
 
 /* Takes over the reference to `tip`; there is no block yet. */
@@ -76,6 +94,20 @@ enum mig_err mig_devnet_produce(struct mig_devnet_chain *chain, uint64_t now_ns,
 /* Makes the tip private to the caller, who may then change it. */
 enum mig_err mig_devnet_tip_edit(struct mig_devnet_chain *chain,
                                  struct mig_devnet_ledger **tip) MIG_MUST_USE;
+/* The block `n` blocks before `b`, or the oldest one. */
+const struct mig_devnet_block *mig_devnet_block_before(const struct mig_devnet_chain *chain,
+                                                       const struct mig_devnet_block *b, size_t n);
+/* What the block at this height did; takes the strings (NULL: leave). */
+void mig_devnet_block_note(struct mig_devnet_chain *chain, uint64_t height, char *transactions,
+                           char *executed, char *touched);
+/* Its data is gone from now on, with `hide` its header too. MIG_ERR_NOT_FOUND. */
+enum mig_err mig_devnet_block_archive(struct mig_devnet_chain *chain, uint64_t height,
+                                      bool hide) MIG_MUST_USE;
+/* Replaces the newest `blocks` blocks, none of them final, by one more that are
+ * empty; what happened in them never happened. MIG_ERR_STATE when a transaction
+ * would be cut in half. */
+enum mig_err mig_devnet_fork(struct mig_devnet_chain *chain, uint64_t blocks,
+                             uint64_t now_ns) MIG_MUST_USE;
 /* Appends a header read from a file, without ledger. */
 void mig_devnet_block_append(struct mig_devnet_chain *chain, const struct mig_devnet_block *block);
 

@@ -4,7 +4,7 @@
  * (nonce, charge), the next runs its actions, a third carries refunds. Gas is a
  * flat figure; prices and limits look like the network's.
  */
-#include "devnet/chain.h"
+#include "devnet/requests.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -197,6 +197,8 @@ struct execution {
     struct mig_print failure;           /* JSON of an action's error kind; "" when fine */
     struct mig_contract_outcome result; /* of the last function call */
     struct mig_print logs;              /* JSON strings, comma-separated */
+    bool has_yield;                     /* the last call returned a promise that waits */
+    int yield_kind;
     unsigned __int128 refund;
     char refund_to[MIG_ACCOUNT_MAX + 1];
 };
@@ -313,7 +315,10 @@ static enum mig_err call_contract(struct execution *x, const struct mig_devnet_a
     };
     memcpy(call.signer_key, x->tx->public_key, MIG_KEY_LEN);
     mig_contract_outcome_clear(&x->result);
-    enum mig_err err = mig_contract_run(x->ledger->contract, &call, &x->result);
+    x->yield_kind = mig_devnet_request_kind(a->method);
+    x->has_yield = x->yield_kind >= 0;
+    enum mig_err err = x->has_yield ? mig_devnet_request_run(&call, &x->result)
+                                    : mig_contract_run(x->ledger->contract, &call, &x->result);
     if (err != MIG_OK)
         return err;
     keep_logs(x);
@@ -477,7 +482,7 @@ static void receipt_id(const struct mig_devnet_tx *tx, uint8_t n, uint8_t id[MIG
 struct outcome_line {
     const struct mig_devnet_block *block;
     const uint8_t *id;
-    const uint8_t *next; /* receipt it made, or NULL */
+    const uint8_t *next[2]; /* receipts it made, or NULL */
     const char *executor;
     const char *logs;
     uint64_t gas;
@@ -491,8 +496,12 @@ static void outcome_line(struct mig_print *t, const struct outcome_line *o)
     mig_print_put(t, ",\"id\":");
     mig_devnet_base58(t, o->id, MIG_DIGEST_LEN);
     mig_print_printf(t, ",\"outcome\":{\"logs\":[%s],\"receipt_ids\":[", o->logs);
-    if (o->next != NULL)
-        mig_devnet_base58(t, o->next, MIG_DIGEST_LEN);
+    for (size_t i = 0; i < 2; i++) {
+        if (o->next[i] == NULL)
+            continue;
+        mig_print_put(t, i == 1 && o->next[0] != NULL ? "," : "");
+        mig_devnet_base58(t, o->next[i], MIG_DIGEST_LEN);
+    }
     mig_print_printf(t, "],\"gas_burnt\":%" PRIu64 ",\"tokens_burnt\":", o->gas);
     mig_devnet_amount_format(t, (unsigned __int128)o->gas * GAS_PRICE);
     mig_print_put(t, ",\"executor_id\":");
@@ -514,10 +523,10 @@ static void status_text(struct mig_print *t, const struct execution *x)
     mig_print_put(t, "}");
 }
 
-static void receipts_text(struct mig_print *t, const struct mig_devnet_tx *tx,
-                          const uint8_t id[MIG_DIGEST_LEN])
+static void receipt_text(struct mig_print *t, const struct mig_devnet_tx *tx,
+                         const uint8_t id[MIG_DIGEST_LEN])
 {
-    mig_print_put(t, "[{\"predecessor_id\":");
+    mig_print_put(t, "{\"predecessor_id\":");
     mig_print_json(t, tx->signer);
     mig_print_put(t, ",\"receiver_id\":");
     mig_print_json(t, tx->receiver);
@@ -530,52 +539,166 @@ static void receipts_text(struct mig_print *t, const struct mig_devnet_tx *tx,
     mig_print_printf(t, ",\"gas_price\":\"%d\",\"actions\":", GAS_PRICE);
     mig_devnet_actions_format(t, tx);
     mig_print_put(
-        t, ",\"input_data_ids\":[],\"output_data_receivers\":[],\"is_promise_yield\":false}}}]");
+        t, ",\"input_data_ids\":[],\"output_data_receivers\":[],\"is_promise_yield\":false}}}");
+}
+
+enum { RECEIPT, REFUND, YIELD, IDS }; /* receipts that a transaction makes */
+
+/* A transaction's outcomes, each as JSON. */
+struct texts {
+    struct mig_print conversion, execution, refund;
+};
+
+static void receipt_status(struct mig_print *t, const uint8_t id[MIG_DIGEST_LEN])
+{
+    mig_print_put(t, "{\"SuccessReceiptId\":");
+    mig_devnet_base58(t, id, MIG_DIGEST_LEN);
+    mig_print_put(t, "}");
 }
 
 /* `blocks`: where it was included, executed, refunded (or NULL). */
-static void outcome_text(struct mig_print *t, const struct execution *x,
-                         const struct mig_devnet_block *blocks[3], uint8_t ids[2][MIG_DIGEST_LEN])
+static void outcome_lines(struct texts *out, const struct execution *x,
+                          const struct mig_devnet_block *blocks[3],
+                          uint8_t ids[IDS][MIG_DIGEST_LEN])
 {
-    struct mig_print status = {0};
-    char first[160];
-    char receipt[MIG_BASE58_INPUT_MAX];
-    status_text(&status, x);
-    if (mig_base58_encode(ids[0], MIG_DIGEST_LEN, receipt, sizeof receipt) != MIG_OK ||
-        status.failed)
-        t->failed = true;
-    (void)snprintf(first, sizeof first, "{\"SuccessReceiptId\":\"%.60s\"}", receipt);
-    const char *final = status.s != NULL ? status.s : "null";
+    struct mig_print first = {0}, second = {0};
+    const uint8_t *refund = blocks[2] != NULL ? ids[REFUND] : NULL;
+    const uint8_t *yield = x->has_yield && x->failure.len == 0 ? ids[YIELD] : NULL;
+    receipt_status(&first, ids[RECEIPT]);
+    if (yield != NULL)
+        receipt_status(&second, yield);
+    else
+        status_text(&second, x);
+    if (!first.failed && !second.failed) {
+        outcome_line(&out->conversion, &(struct outcome_line){blocks[0],
+                                                              x->tx->hash,
+                                                              {ids[RECEIPT], NULL},
+                                                              x->tx->signer,
+                                                              "",
+                                                              gas_of_conversion,
+                                                              first.s});
+        outcome_line(&out->execution, &(struct outcome_line){blocks[1],
+                                                             ids[RECEIPT],
+                                                             {yield, refund},
+                                                             x->tx->receiver,
+                                                             x->logs.s != NULL ? x->logs.s : "",
+                                                             gas_of_receipt,
+                                                             second.s});
+        if (refund != NULL)
+            outcome_line(&out->refund, &(struct outcome_line){blocks[2],
+                                                              ids[REFUND],
+                                                              {NULL, NULL},
+                                                              x->refund_to,
+                                                              "",
+                                                              gas_of_refund,
+                                                              "{\"SuccessValue\":\"\"}"});
+    }
+    out->conversion.failed = out->conversion.failed || first.failed || second.failed;
+    mig_print_clear(&first);
+    mig_print_clear(&second);
+}
+
+static bool texts_failed(const struct texts *x)
+{
+    return x->conversion.failed || x->execution.failed || x->refund.failed;
+}
+
+static void outcome_text(struct mig_print *t, const struct execution *x, const struct texts *lines)
+{
     mig_print_put(t, "\"status\":");
-    mig_print_put(t, final);
+    status_text(t, x);
     mig_print_put(t, ",\"transaction\":");
     mig_devnet_tx_format(t, x->tx);
     mig_print_put(t, ",\"transaction_outcome\":");
-    outcome_line(t, &(struct outcome_line){blocks[0], x->tx->hash, ids[0], x->tx->signer, "",
-                                           gas_of_conversion, first});
+    mig_print_put(t, lines->conversion.s);
     mig_print_put(t, ",\"receipts_outcome\":[");
-    outcome_line(t, &(struct outcome_line){blocks[1], ids[0], blocks[2] != NULL ? ids[1] : NULL,
-                                           x->tx->receiver, x->logs.s != NULL ? x->logs.s : "",
-                                           gas_of_receipt, final});
-    if (blocks[2] != NULL) {
+    mig_print_put(t, lines->execution.s);
+    if (lines->refund.s != NULL) {
         mig_print_put(t, ",");
-        outcome_line(t, &(struct outcome_line){blocks[2], ids[1], NULL, x->refund_to, "",
-                                               gas_of_refund, "{\"SuccessValue\":\"\"}"});
+        mig_print_put(t, lines->refund.s);
     }
     mig_print_put(t, "]");
-    mig_print_clear(&status);
+}
+
+static void refund_receipt(struct mig_print *t, const struct execution *x,
+                           const uint8_t id[MIG_DIGEST_LEN])
+{
+    mig_print_put(t, "{\"predecessor_id\":\"system\",\"receiver_id\":");
+    mig_print_json(t, x->refund_to);
+    mig_print_put(t, ",\"receipt_id\":");
+    mig_devnet_base58(t, id, MIG_DIGEST_LEN);
+    mig_print_put(t, ",\"priority\":0,\"receipt\":{\"Action\":{\"signer_id\":");
+    mig_print_json(t, x->tx->signer);
+    mig_print_put(t, ",\"signer_public_key\":");
+    mig_devnet_key_format(t, x->tx->public_key);
+    mig_print_put(t, ",\"gas_price\":\"0\",\"actions\":[{\"Transfer\":{\"deposit\":");
+    mig_devnet_amount_format(t, x->refund);
+    mig_print_put(t, "}}],\"input_data_ids\":[],\"output_data_receivers\":[],\"is_promise_yield\":"
+                     "false}}}");
+}
+
+/* What its blocks show of it (devnet/blocks.c). */
+static enum mig_err note_blocks(struct mig_devnet_chain *chain, const struct execution *x,
+                                const struct mig_devnet_block *blocks[3],
+                                uint8_t ids[IDS][MIG_DIGEST_LEN], const struct texts *lines,
+                                const char *receipt)
+{
+    struct mig_print taken = {0}, run = {0}, back = {0}, touched = {0};
+    mig_print_put(&taken, "{\"transaction\":");
+    mig_devnet_tx_format(&taken, x->tx);
+    mig_print_put(&taken, ",\"outcome\":{\"execution_outcome\":");
+    mig_print_put(&taken, lines->conversion.s);
+    mig_print_put(&taken, ",\"receipt\":null}}");
+    mig_print_printf(&run, "{\"execution_outcome\":");
+    mig_print_put(&run, lines->execution.s);
+    mig_print_put(&run, ",\"receipt\":");
+    mig_print_put(&run, receipt);
+    mig_print_put(&run, "}");
+    if (blocks[2] != NULL) {
+        mig_print_put(&back, "{\"execution_outcome\":");
+        mig_print_put(&back, lines->refund.s);
+        mig_print_put(&back, ",\"receipt\":");
+        refund_receipt(&back, x, ids[REFUND]);
+        mig_print_put(&back, "}");
+    }
+    if (x->failure.len == 0 &&
+        strcmp(x->tx->receiver, mig_contract_account(chain->tip->contract)) == 0)
+        mig_devnet_base58(&touched, ids[RECEIPT], MIG_DIGEST_LEN);
+    bool failed = taken.failed || run.failed || back.failed || touched.failed;
+    mig_devnet_block_note(chain, blocks[0]->height, mig_print_take(&taken), NULL, NULL);
+    mig_devnet_block_note(chain, blocks[1]->height, NULL, mig_print_take(&run),
+                          touched.len > 0 ? mig_print_take(&touched) : NULL);
+    if (blocks[2] != NULL)
+        mig_devnet_block_note(chain, blocks[2]->height, NULL, mig_print_take(&back), NULL);
+    return failed ? MIG_ERR_NOMEM : MIG_OK;
 }
 
 static enum mig_err remember(struct mig_devnet_chain *chain, const struct execution *x,
                              const struct mig_devnet_block *blocks[3])
 {
-    uint8_t ids[2][MIG_DIGEST_LEN];
+    uint8_t ids[IDS][MIG_DIGEST_LEN];
+    struct texts lines = {0};
     struct mig_print outcome = {0};
+    struct mig_print receipt = {0};
     struct mig_print receipts = {0};
-    receipt_id(x->tx, 0, ids[0]);
-    receipt_id(x->tx, 1, ids[1]);
-    outcome_text(&outcome, x, blocks, ids);
-    receipts_text(&receipts, x->tx, ids[0]);
+    for (uint8_t i = 0; i < IDS; i++)
+        receipt_id(x->tx, i, ids[i]);
+    outcome_lines(&lines, x, blocks, ids);
+    receipt_text(&receipt, x->tx, ids[RECEIPT]);
+    enum mig_err err = texts_failed(&lines) || receipt.failed ? MIG_ERR_NOMEM : MIG_OK;
+    if (err == MIG_OK) {
+        outcome_text(&outcome, x, &lines);
+        mig_print_put(&receipts, "[");
+        mig_print_put(&receipts, receipt.s);
+        mig_print_put(&receipts, "]");
+        err = note_blocks(chain, x, blocks, ids, &lines, receipt.s);
+    }
+    if (err == MIG_OK && x->has_yield && x->failure.len == 0)
+        err = mig_devnet_yield_add(chain, ids[YIELD], x->yield_kind, blocks[1]->height);
+    mig_print_clear(&lines.conversion);
+    mig_print_clear(&lines.execution);
+    mig_print_clear(&lines.refund);
+    mig_print_clear(&receipt);
     struct mig_devnet_record *r = mig_devnet_record_get(chain, x->tx->hash);
     free(r->outcome);
     free(r->receipts);
@@ -585,7 +708,7 @@ static enum mig_err remember(struct mig_devnet_chain *chain, const struct execut
     memcpy(r->signer, x->tx->signer, sizeof r->signer);
     r->included = blocks[0]->height;
     r->executed = blocks[blocks[2] != NULL ? 2 : 1]->height;
-    return r->outcome != NULL && r->receipts != NULL ? MIG_OK : MIG_ERR_NOMEM;
+    return err != MIG_OK ? err : r->outcome != NULL && r->receipts != NULL ? MIG_OK : MIG_ERR_NOMEM;
 }
 
 static enum mig_err next_block(struct mig_devnet_chain *chain, uint64_t now_ns,

@@ -29,6 +29,7 @@ struct upload {
 struct reply {
     unsigned status;
     char *body; /* heap */
+    char location[64]; /* of a redirect */
 };
 
 static void store(struct upload *u, const char *data, size_t len)
@@ -77,6 +78,8 @@ static enum MHD_Result send_reply(struct MHD_Connection *connection, const struc
         return MHD_NO;
     }
     (void)MHD_add_response_header(response, "Content-Type", "application/json");
+    if (r->location[0] != '\0')
+        (void)MHD_add_response_header(response, "Location", r->location);
     enum MHD_Result queued = MHD_queue_response(connection, r->status, response);
     MHD_destroy_response(response);
     return queued;
@@ -127,7 +130,10 @@ static void rpc_reply(struct mig_devnet *d, const char *method, const char *path
         get_status(d, r);
     else if (get && strcmp(path, "/health") == 0)
         set_body(r, 200, "");
-    else if (strcmp(path, "/") != 0)
+    else if (get && strncmp(path, "/v0/", 4) == 0) {
+        if (mig_devnet_message_get(d, path, &r->status, &r->body, r->location) != MIG_OK)
+            set_body(r, 500, "{\"error\":\"out of memory\"}");
+    } else if (strcmp(path, "/") != 0)
         set_body(r, 404, "{\"error\":\"not found\"}");
     else if (!post)
         set_body(r, 405, "{\"error\":\"POST only\"}");

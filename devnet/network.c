@@ -31,7 +31,9 @@ static void chunk_hash(const struct mig_devnet_block *b, uint8_t hash[MIG_DIGEST
     mig_sha256(bytes, sizeof bytes, hash);
 }
 
-static void chunk_header(struct mig_print *t, const struct mig_devnet_block *b)
+/* `included`: 0 inside the messages for indexers, as on the network. */
+void mig_devnet_chunk_header(struct mig_print *t, const struct mig_devnet_block *b,
+                             uint64_t included)
 {
     uint8_t hash[MIG_DIGEST_LEN];
     chunk_hash(b, hash);
@@ -47,17 +49,16 @@ static void chunk_header(struct mig_print *t, const struct mig_devnet_block *b)
         "\"validator_reward\":\"0\",\"balance_burnt\":\"0\",\"outgoing_receipts_root\":\"" ZERO_HASH
         "\",\"tx_root\":\"" ZERO_HASH "\",\"validator_proposals\":[],\"congestion_info\":null,"
         "\"bandwidth_requests\":null,\"signature\":\"" ZERO_SIGNATURE "\"}",
-        b->height, b->height);
+        b->height, included);
 }
 
 static void block_header(struct mig_devnet_call *c, const struct mig_devnet_block *b)
 {
     struct mig_print *t = &c->result;
     const struct mig_devnet_chain *chain = &c->d->chain;
-    uint64_t behind = mig_devnet_head(chain)->height - b->height;
-    const struct mig_devnet_block *final = mig_devnet_block_back(chain, behind + chain->final_lag);
+    const struct mig_devnet_block *final = mig_devnet_block_before(chain, b, chain->final_lag);
     const struct mig_devnet_block *doomslug =
-        mig_devnet_block_back(chain, behind + (chain->final_lag + 1) / 2);
+        mig_devnet_block_before(chain, b, (chain->final_lag + 1) / 2);
     mig_print_printf(
         t, "{\"height\":%" PRIu64 ",\"prev_height\":%" PRIu64 ",\"block_ordinal\":%" PRIu64 ",",
         b->height, b->prev_height, b->height);
@@ -85,16 +86,20 @@ static void block_header(struct mig_devnet_call *c, const struct mig_devnet_bloc
         b->time_ns, b->time_ns);
 }
 
-void mig_devnet_block_rpc(struct mig_devnet_call *c)
+void mig_devnet_block_format(struct mig_devnet_call *c, const struct mig_devnet_block *b)
 {
-    const struct mig_devnet_block *b = mig_devnet_resolve(c);
-    if (b == NULL)
-        return;
     mig_print_put(&c->result, "{\"author\":\"" AUTHOR "\",\"header\":");
     block_header(c, b);
     mig_print_put(&c->result, ",\"chunks\":[");
-    chunk_header(&c->result, b);
+    mig_devnet_chunk_header(&c->result, b, b->height);
     mig_print_put(&c->result, "]}");
+}
+
+void mig_devnet_block_rpc(struct mig_devnet_call *c)
+{
+    const struct mig_devnet_block *b = mig_devnet_resolve(c);
+    if (b != NULL)
+        mig_devnet_block_format(c, b);
 }
 
 /* By hash only among the blocks whose ledger is kept: hashes are not indexed. */
@@ -128,7 +133,7 @@ void mig_devnet_chunk_rpc(struct mig_devnet_call *c)
     if (b == NULL)
         return;
     mig_print_put(&c->result, "{\"author\":\"" AUTHOR "\",\"header\":");
-    chunk_header(&c->result, b);
+    mig_devnet_chunk_header(&c->result, b, b->height);
     mig_print_put(&c->result, ",\"transactions\":[],\"receipts\":[]}");
 }
 

@@ -75,7 +75,17 @@ const struct mig_devnet_block *mig_devnet_resolve(struct mig_devnet_call *c);
 /* query.c */
 void mig_devnet_query(struct mig_devnet_call *c);
 void mig_devnet_query_as(struct mig_devnet_call *c, const char *request_type);
+/* blocks.c */
+void mig_devnet_indexer_block_rpc(struct mig_devnet_call *c);
+void mig_devnet_changes_rpc(struct mig_devnet_call *c);
+/* A server of ready messages: what GET of `path` answers; with status 302 `location` says
+ * where to go. *answer is a heap string. */
+enum mig_err mig_devnet_message_get(struct mig_devnet *d, const char *path, unsigned *status,
+                                    char **answer, char location[64]) MIG_MUST_USE;
 /* network.c */
+void mig_devnet_block_format(struct mig_devnet_call *c, const struct mig_devnet_block *b);
+void mig_devnet_chunk_header(struct mig_print *t, const struct mig_devnet_block *b,
+                             uint64_t included);
 void mig_devnet_block_rpc(struct mig_devnet_call *c);
 void mig_devnet_chunk_rpc(struct mig_devnet_call *c);
 void mig_devnet_status_rpc(struct mig_devnet_call *c);

@@ -57,6 +57,9 @@ static const struct {
     {"tx", mig_devnet_tx_rpc},
     {"tx_status", mig_devnet_tx_status_rpc},
     {"EXPERIMENTAL_tx_status", mig_devnet_tx_status_rpc},
+    {"changes", mig_devnet_changes_rpc},
+    {"EXPERIMENTAL_changes", mig_devnet_changes_rpc},
+    {"EXPERIMENTAL_indexer_block", mig_devnet_indexer_block_rpc},
     {"EXPERIMENTAL_protocol_config", mig_devnet_protocol_config_rpc},
     {"EXPERIMENTAL_view_account", view_account},
     {"EXPERIMENTAL_view_access_key", view_access_key},
@@ -154,7 +157,7 @@ static const struct mig_devnet_block *by_height(struct mig_devnet_call *c, json_
 {
     const struct mig_devnet_block *b =
         height >= 0 ? mig_devnet_block_at(&c->d->chain, (uint64_t)height) : NULL;
-    if (b != NULL)
+    if (b != NULL && !b->is_hidden)
         return b;
     char data[96];
     (void)snprintf(data, sizeof data,
@@ -179,9 +182,10 @@ static const struct mig_devnet_block *by_hash(struct mig_devnet_call *c, const c
     }
     const struct mig_devnet_block *b = mig_devnet_block_of(&c->d->chain, hash);
     (void)snprintf(data, sizeof data, "DB Not Found Error: BLOCK: %.64s \n Cause: Unknown", text);
-    if (b == NULL)
-        mig_devnet_handler_error(c, "UNKNOWN_BLOCK", "{}", data);
-    return b;
+    if (b != NULL && !b->is_hidden)
+        return b;
+    mig_devnet_handler_error(c, "UNKNOWN_BLOCK", "{}", data);
+    return NULL;
 }
 
 static const struct mig_devnet_block *by_finality(struct mig_devnet_call *c, const char *finality)

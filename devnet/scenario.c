@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a test may do to the chain from outside (docs/devnet.md, "Scenario"). */
 #include "devnet/node.h"
+#include "devnet/requests.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,54 @@ static enum mig_err freeze(struct mig_devnet *d, const json_t *op, char *why)
         return refuse(why, MIG_ERR_MALFORMED, "on is not a boolean");
     d->chain.frozen = on == NULL || json_is_true(on);
     return mig_devnet_produce(&d->chain, mig_devnet_now_ns(), false);
+}
+
+static enum mig_err fork_chain(struct mig_devnet *d, const json_t *op, char *why)
+{
+    uint64_t blocks;
+    if (!number(op, "blocks", 1, ADVANCE_MAX, &blocks))
+        return refuse(why, MIG_ERR_MALFORMED, "blocks is not a number up to 100000");
+    enum mig_err err = mig_devnet_fork(&d->chain, blocks, mig_devnet_now_ns());
+    return err == MIG_ERR_STATE ? refuse(why, err,
+                                         "final blocks stay, and a transaction is undone as a "
+                                         "whole or not at all")
+                                : err;
+}
+
+static enum mig_err skip(struct mig_devnet *d, const json_t *op, char *why)
+{
+    uint64_t heights;
+    if (!number(op, "heights", 1, ADVANCE_MAX, &heights))
+        return refuse(why, MIG_ERR_MALFORMED, "heights is not a number up to 100000");
+    mig_devnet_block_make(&d->chain, mig_devnet_head(&d->chain)->height + 1 + heights,
+                          mig_devnet_now_ns());
+    return MIG_OK;
+}
+
+static enum mig_err archive(struct mig_devnet *d, const json_t *op, char *why)
+{
+    uint64_t height, blocks;
+    enum mig_err err = MIG_OK;
+    const json_t *header = json_object_get(op, "header");
+    if (!number(op, "height", 0, UINT64_MAX, &height) ||
+        !number(op, "blocks", 1, ADVANCE_MAX, &blocks) ||
+        (header != NULL && !json_is_boolean(header)))
+        return refuse(why, MIG_ERR_MALFORMED, "height and blocks are numbers, header a boolean");
+    for (uint64_t i = 0; err == MIG_OK && i < blocks; i++)
+        err = mig_devnet_block_archive(&d->chain, height + i, json_is_true(header));
+    return err == MIG_ERR_NOT_FOUND ? refuse(why, err, "there is no such block") : err;
+}
+
+static enum mig_err complete(struct mig_devnet *d, const json_t *op, char *why)
+{
+    uint64_t count;
+    const json_t *fails = json_object_get(op, "fails");
+    if (!number(op, "count", 1, MIG_DEVNET_YIELDS_MAX, &count) ||
+        (fails != NULL && !json_is_boolean(fails)))
+        return refuse(why, MIG_ERR_MALFORMED, "count is a number, fails a boolean");
+    enum mig_err err =
+        mig_devnet_complete(&d->chain, count, json_is_true(fails), mig_devnet_now_ns());
+    return err == MIG_ERR_STATE ? refuse(why, err, "fewer requests are waiting") : err;
 }
 
 static enum mig_err fault(struct mig_devnet *d, const json_t *op, char *why)
@@ -130,8 +179,15 @@ enum mig_err mig_devnet_operate(struct mig_devnet *d, const char *text, size_t l
         const char *name;
         enum mig_err (*run)(struct mig_devnet *d, const json_t *op, char *why);
     } own[] = {
-        {"advance", advance},         {"freeze", freeze},         {"fault", fault},
-        {"add_account", add_account}, {"delete_key", delete_key},
+        {"advance", advance},
+        {"freeze", freeze},
+        {"fault", fault},
+        {"add_account", add_account},
+        {"delete_key", delete_key},
+        {"fork", fork_chain},
+        {"skip", skip},
+        {"archive", archive},
+        {"complete", complete},
     };
     why[0] = '\0';
     json_t *op = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
