@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "bench/floor.h"
+#include "bench/quantile.h"
 #include "server/listener.h"
 #include "tests/wire.h"
 
@@ -70,19 +71,6 @@ static double others_us(void)
     if (tasks != NULL)
         (void)closedir(tasks);
     return (double)sum / 1e3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double quantile(double *values, size_t count, double q)
-{
-    qsort(values, count, sizeof values[0], by_value);
-    size_t at = (size_t)(q * (double)count);
-    return values[at < count ? at : count - 1];
 }
 
 static void start(const struct rig_options *options)

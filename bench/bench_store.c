@@ -101,9 +101,9 @@ int main(void)
         imports[i] = one_import(store, i + 1);
     }
     double import = median_us(imports), sync = median_us(syncs);
-    printf("import_us_p50 %.1f us\n", import);
-    printf("fsync2_us_p50 %.1f us\n", sync);
-    printf("import_vs_fsync %.2f ratio\n", import / sync);
+    printf("store_import_us_p50 %.1f us\n", import);
+    printf("store_fsync2_us_p50 %.1f us\n", sync);
+    printf("store_import_vs_fsync %.2f ratio\n", import / sync);
     printf("load_us %.2f us\n", load_us(store, ROUNDS));
 
     (void)close(fd);
