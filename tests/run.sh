@@ -1,49 +1,50 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Runs every test program, test script and fuzz corpus below the build folder
-# $1 (or only those named in the rest of the arguments); prints one line each
-# and the output of what fails. The last line counts.
+# $1 (or only those named in the rest of the arguments), JOBS at a time; prints
+# one line each and the output of what fails. The last line counts.
 set -u
-build=$1
+export BUILD=$1
 shift
-export BUILD=$build
-passed=0 failed=0
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+only=" $* "
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+export out
 
-run() { # name command...
-    local name=$1 start=$SECONDS
+one() { # name command...
+    local name=$1 start=$SECONDS log="$out/$1.log"
     shift
     if timeout -k 10 600 "$@" >"$log" 2>&1; then
-        passed=$((passed + 1))
-        printf '  ok    %-32s %s\n' "$name" "$(grep -oE 'asserts +[0-9]+|tests +[0-9]+ +[0-9]+' "$log" | tr -s ' ' | awk '/tests/{t=$3}/asserts/{a=$2}END{if(t)printf "%s tests, %s asserts",t,a}') ($((SECONDS - start)) s)"
+        printf '  ok    %-32s %s (%d s)\n' "$name" "$(awk '$1=="tests"{t=$3} $1=="asserts"{a=$2} END{if(t!="")printf "%s tests, %s asserts",t,a}' "$log")" $((SECONDS - start))
     else
-        failed=$((failed + 1))
-        printf '  FAIL  %s\n' "$name"
-        cat "$log"
+        : >"$out/$name.failed"
+        printf '  FAIL  %s\n%s\n' "$name" "$(cat "$log")"
     fi
 }
-wanted() { # name
-    [ $# -eq 1 ] && [ ${#only[@]} -eq 0 ] && return 0
-    local o
-    for o in "${only[@]}"; do [ "$o" = "$1" ] && return 0; done
-    return 1
+export -f one
+
+list() {
+    local t n
+    # Scripts first: they take longest.
+    for t in tests/test_*.sh; do
+        [ -e "$t" ] && echo "$(basename "$t" .sh) $t $BUILD"
+    done
+    for t in tests/test_*.c; do
+        n=$(basename "$t" .c)
+        echo "$n $BUILD/tests/$n"
+    done
+    for t in fuzz/corpus/fuzz_*; do
+        n=$(basename "$t")
+        [ -x "$BUILD/fuzz/$n" ] && echo "$n $BUILD/fuzz/$n $t"
+    done
 }
-only=("$@")
-for t in "$build"/tests/test_*; do
-    [ -x "$t" ] && [ ! -d "$t" ] || continue
-    n=$(basename "$t")
-    [ -e "tests/$n.c" ] && wanted "$n" && run "$n" "$t"
-done
-for t in tests/test_*.sh; do
-    [ -e "$t" ] || continue
-    n=$(basename "$t" .sh)
-    wanted "$n" && run "$n" "$t" "$build"
-done
-for t in "$build"/fuzz/fuzz_*; do
-    [ -x "$t" ] && [ ! -d "$t" ] || continue
-    n=$(basename "$t")
-    [ -d "fuzz/corpus/$n" ] && wanted "$n" && run "$n (corpus)" "$t" fuzz/corpus/"$n"
-done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+list | while read -r name rest; do
+    [ "$only" = "  " ] || [[ $only == *" $name "* ]] && echo "$name $rest"
+done >"$out/list"
+xargs -P "${JOBS:-$(nproc)}" -I{} bash -c 'one {}' <"$out/list"
+
+total=$(wc -l <"$out/list")
+failed=$(find "$out" -name '*.failed' | wc -l)
+[ "$failed" -eq 0 ] || echo "failed: $(cd "$out" && ls -- *.failed | sed 's/\.failed//' | tr '\n' ' ')"
+echo "$((total - failed)) passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$total" -gt 0 ]

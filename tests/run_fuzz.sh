@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Usage: run_fuzz.sh FOLDER SECONDS TARGET... Runs each fuzz target for so many
-# seconds, two at a time; new inputs go to build/corpus, a crash ends the run.
+# seconds, four at a time; new inputs go to build/corpus, a crash ends the run.
 set -u
 bin=$1 seconds=$2
 shift 2
@@ -25,4 +25,4 @@ one() {
 }
 export -f one
 export bin seconds
-printf '%s\n' "$@" | xargs -P 2 -I{} bash -c 'one {} || exit 255'
+printf '%s\n' "$@" | xargs -P 4 -I{} bash -c 'one {} || exit 255'
