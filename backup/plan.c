@@ -160,11 +160,14 @@ static uint64_t doubled(uint64_t first, unsigned times, uint64_t most)
 
 /* The node reads the contract by itself and may be a look behind: what it
  * refuses for its place in it, it may allow a second later. */
-static bool may_be_behind(const struct mig_result *result, unsigned failures)
+static unsigned quick_tries(const struct mig_result *result)
 {
-    return failures <= MIG_BEHIND_TRIES && (strcmp(result->code, "decommissioned") == 0 ||
-                                            strcmp(result->code, "not_destination") == 0 ||
-                                            strcmp(result->code, "not_participant") == 0);
+    static const char *const codes[] = {"decommissioned", "not_destination", "not_participant",
+                                        "no_migration"};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strcmp(result->code, codes[i]) == 0)
+            return MIG_BEHIND_TRIES;
+    return 0;
 }
 
 /* Milliseconds to wait after the n-th failure in a row (n >= 1). */
@@ -176,9 +179,10 @@ static uint64_t pause_after(const struct mig_result *result, unsigned failures)
     case MIG_UPSHOT_CANCELLED:
         return 0;
     case MIG_UPSHOT_REFUSED:
-        if (may_be_behind(result, failures))
+        if (failures <= quick_tries(result))
             break;
-        return doubled(MIG_REFUSED_FIRST_MS, failures - 1, MIG_REFUSED_MAX_MS);
+        return doubled(MIG_REFUSED_FIRST_MS, failures - 1 - quick_tries(result),
+                       MIG_REFUSED_MAX_MS);
     case MIG_UPSHOT_BROKEN:
         return doubled(MIG_REFUSED_FIRST_MS, failures - 1, MIG_REFUSED_MAX_MS);
     case MIG_UPSHOT_RETRY:
@@ -201,6 +205,10 @@ void mig_attempt_record(struct mig_attempt *attempt, const struct mig_target *ta
     unsigned failures = same ? attempt->failures : 0;
     unsigned unanswered = same ? attempt->unanswered : 0;
     bool failed = result->upshot != MIG_UPSHOT_OK && result->upshot != MIG_UPSHOT_CANCELLED;
+    bool refused = result->upshot == MIG_UPSHOT_REFUSED || result->upshot == MIG_UPSHOT_BROKEN;
+    /* Hours without an answer say nothing about how soon a refusal is lifted. */
+    if (failed && same && refused != attempt->refused)
+        failures = 0;
     if (failed && failures < UINT32_MAX)
         failures++;
     if (result->upshot == MIG_UPSHOT_OK)
@@ -212,6 +220,7 @@ void mig_attempt_record(struct mig_attempt *attempt, const struct mig_target *ta
         (struct mig_attempt){.target = *target,
                              .generation = generation,
                              .failures = failures,
+                             .refused = refused,
                              .unanswered = unanswered + (result->upshot == MIG_UPSHOT_NO_ANSWER),
                              .finished = finished,
                              .not_before_ns = now_ns + (ms > asked ? ms : asked) * NS_PER_MS};

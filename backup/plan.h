@@ -69,7 +69,8 @@ struct mig_plan mig_plan_make(const struct mig_facts *facts);
 struct mig_attempt {
     struct mig_target target;
     uint64_t generation; /* of the view of the last try */
-    unsigned failures;   /* in a row */
+    unsigned failures;   /* in a row, and of a kind: unanswered or refused */
+    bool refused;        /* the kind */
     unsigned unanswered; /* of all tries of this target: counts the addresses through */
     uint64_t not_before_ns;
     bool finished; /* nothing more to do for this target */

@@ -125,11 +125,14 @@ static const char *task_word(enum mig_task task)
     return words[task];
 }
 
+/* `failures`: in a row, before this one. A refusal that does not last is a node
+ * that was a block behind. */
 static void report_failure(const struct mig_backup_service *s, enum mig_task task,
-                           const struct mig_client *client, const struct mig_result *r)
+                           const struct mig_client *client, unsigned failures,
+                           const struct mig_result *r)
 {
-    bool bad = r->upshot == MIG_UPSHOT_REFUSED || r->upshot == MIG_UPSHOT_BROKEN ||
-               r->upshot == MIG_UPSHOT_FAILED;
+    bool bad = (r->upshot == MIG_UPSHOT_REFUSED && failures > 0) ||
+               r->upshot == MIG_UPSHOT_BROKEN || r->upshot == MIG_UPSHOT_FAILED;
     enum mig_log_level level = bad ? MIG_LOG_ERROR : MIG_LOG_WARNING;
     if (r->upshot == MIG_UPSHOT_CANCELLED)
         level = MIG_LOG_NOTICE;
@@ -333,7 +336,8 @@ static void perform(struct mig_backup_service *s, const struct mig_target *targe
                                          .announce = s->config.announce,
                                          .operator_key = s->config.operator_key},
                                 .fence = &fence};
-    unsigned tried = mig_target_is_equal(&attempt->target, target) ? attempt->unanswered : 0;
+    bool same = mig_target_is_equal(&attempt->target, target);
+    unsigned tried = same ? attempt->unanswered : 0;
     const char *url = mig_plan_url(target, tried, s->config.node_url, s->config.recover_url);
     struct mig_result r = {.upshot = MIG_UPSHOT_FAILED};
     bool finished = false;
@@ -346,7 +350,7 @@ static void perform(struct mig_backup_service *s, const struct mig_target *targe
     }
     spend_pair(s, target->task, &client, &r);
     if (r.upshot != MIG_UPSHOT_OK)
-        report_failure(s, target->task, &client, &r);
+        report_failure(s, target->task, &client, same ? attempt->failures : 0, &r);
     report_skew(s, &r);
     mig_random(&random, sizeof random);
     mig_attempt_record(attempt, target, facts->view->generation, &r, finished, monotonic_ns(),

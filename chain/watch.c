@@ -19,6 +19,9 @@ struct mig_watch {
     unsigned poll_ms;
     void (*log)(void *ctx, enum mig_log_level level, const char *event, const char *text);
     void *log_ctx;
+    struct mig_cache *cache;
+    uint64_t max_staleness_ns;
+    bool stale; /* as last said */
     pthread_t thread;
     pthread_mutex_t lock; /* protects everything below */
     pthread_cond_t wake;
@@ -61,6 +64,25 @@ static void say_change(struct mig_watch *w, enum mig_err err, uint32_t failed_be
         say(w, MIG_LOG_WARNING, "rpc_failed", "%s: %s", mig_rpc_origin(w->rpc), w->poller.reason);
 }
 
+/* An endpoint may answer each time, and show the same old block. */
+static void say_age(struct mig_watch *w)
+{
+    const struct mig_view *view = w->max_staleness_ns != 0 ? mig_cache_view(w->cache) : NULL;
+    if (view == NULL)
+        return;
+    uint64_t age = mig_view_age_ns(view, now_ns(CLOCK_REALTIME));
+    bool stale = age > w->max_staleness_ns;
+    if (stale && !w->stale)
+        say(w, MIG_LOG_WARNING, "view_stale",
+            "%s shows no block newer than %llu s; nothing is served until it does, or until this "
+            "machine's clock is right",
+            mig_rpc_origin(w->rpc), (unsigned long long)(age / 1000000000u));
+    else if (!stale && w->stale)
+        say(w, MIG_LOG_NOTICE, "view_fresh", "%s shows new blocks again", mig_rpc_origin(w->rpc));
+    w->stale = stale;
+    mig_view_release(&view);
+}
+
 static void say_speech(struct mig_watch *w)
 {
     say(w, MIG_LOG_INFO, "contract_version", "%s is version %s, dialect %s", w->poller.contract,
@@ -96,6 +118,7 @@ static uint32_t note(struct mig_watch *w, enum mig_err err)
     if (news)
         say_speech(w);
     say_change(w, err, failed_before, reason_before);
+    say_age(w);
     return failing == 0 ? w->poll_ms : mig_backoff_ms(&w->backoff, failing, random);
 }
 
@@ -146,6 +169,8 @@ static enum mig_err prepare(const struct mig_watch_options *o, struct mig_watch 
     w->poll_ms = o->poll_ms != 0 ? o->poll_ms : 1000;
     w->backoff.initial_ms = w->poll_ms;
     w->backoff.max_ms = o->backoff_max_ms != 0 ? o->backoff_max_ms : 30000;
+    w->cache = o->cache;
+    w->max_staleness_ns = o->max_staleness_ns;
     w->log = o->log;
     w->log_ctx = o->log_ctx;
     (void)snprintf(w->stats.origin, sizeof w->stats.origin, "%s", mig_rpc_origin(w->rpc));

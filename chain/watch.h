@@ -19,6 +19,7 @@ struct mig_watch_options {
     unsigned timeout_ms;      /* of one request; 0: 10 000 */
     unsigned backoff_max_ms;  /* 0: 30 000 */
     struct mig_cache *cache;  /* borrowed; the watch is its only writer */
+    uint64_t max_staleness_ns; /* 0: nothing is said about the view's age */
     /* Called on the watch's thread. May be NULL. */
     void (*log)(void *ctx, enum mig_log_level level, const char *event, const char *text);
     void *log_ctx;

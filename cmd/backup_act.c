@@ -172,7 +172,9 @@ static int back_up(struct act *act, const struct mig_view *view)
     struct mig_plan plan = mig_app_plan(act->app, view, &facts, &note);
     enum mig_task task = plan.target.task;
     int status = MIG_EXIT_OK;
-    if (!facts.covered && task != MIG_TASK_BACKUP)
+    bool stands =
+        facts.covered && (mig_reason_is_safe(plan.reason) || plan.reason == MIG_REASON_NOT_RUNNING);
+    if (!stands && task != MIG_TASK_BACKUP)
         return mig_app_fail(mig_app_status_of_reason(plan.reason), "nothing done: %s",
                             mig_reason_text(plan.reason));
     if (task == MIG_TASK_BACKUP)
@@ -251,7 +253,7 @@ static int print_restored(const struct mig_app *app, const struct restoring *r,
 }
 
 /* What a look came to. */
-enum { GOES_ON = -1, NOT_STARTED = -2 };
+enum { GOES_ON = -1, NOT_STARTED = -2, REFUSED_SO_FAR = -3 };
 
 static int deliver_once(struct act *act, struct restoring *r, const struct mig_plan *plan,
                         const struct mig_view *view)
@@ -276,7 +278,8 @@ static int deliver_once(struct act *act, struct restoring *r, const struct mig_p
     if (result.upshot != MIG_UPSHOT_OK) {
         status = explain(act, &result, r->why);
         mig_app_progress("%s", r->why);
-        return status;
+        /* The new node may not have seen the block yet that names it. */
+        return result.upshot == MIG_UPSHOT_REFUSED ? REFUSED_SO_FAR : status;
     }
     if (r->handover.uploaded)
         mig_app_progress("%u shares are durable on the new node; it concludes",
@@ -336,7 +339,7 @@ static int restore(struct act *act, uint64_t seconds)
         return status;
     if (status == GOES_ON)
         status = MIG_EXIT_RETRY;
-    return mig_app_fail(status == NOT_STARTED ? MIG_EXIT_NO : status, "%s", r.why);
+    return mig_app_fail(status < 0 ? MIG_EXIT_NO : status, "%s", r.why);
 }
 
 int mig_verb_restore(struct mig_app *app)

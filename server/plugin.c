@@ -278,6 +278,7 @@ static enum mig_err start_watch(struct mig_plugin *p)
         .dialect = p->settings.dialect,
         .poll_ms = p->settings.poll_interval_ms,
         .cache = p->cache,
+        .max_staleness_ns = p->settings.self.max_staleness_ns,
         .log = p->host.log,
         .log_ctx = p->host.ctx,
     };

@@ -240,9 +240,11 @@ static void waits_longer_after_each_failure(void)
         {MIG_UPSHOT_FAILED, "", 0, 1, 750, 1250},
         {MIG_UPSHOT_REFUSED, "operator_key", 0, 1, 22500, 37500},
         {MIG_UPSHOT_REFUSED, "operator_key", 0, 99, 450000, 750000},
+        /* The node may be a block behind; after the third time it is not that. */
         {MIG_UPSHOT_REFUSED, "decommissioned", 0, 1, 750, 1250},
+        {MIG_UPSHOT_REFUSED, "no_migration", 0, 2, 1500, 2500},
         {MIG_UPSHOT_REFUSED, "not_destination", 0, 3, 3000, 5000},
-        {MIG_UPSHOT_REFUSED, "decommissioned", 0, 4, 180000, 300000},
+        {MIG_UPSHOT_REFUSED, "decommissioned", 0, 4, 22500, 37500},
         {MIG_UPSHOT_BROKEN, "", 0, 1, 22500, 37500},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -253,6 +255,26 @@ static void waits_longer_after_each_failure(void)
         CU_ASSERT_EQUAL(least, rows[i].least);
         CU_ASSERT_EQUAL(most, rows[i].most);
     }
+}
+
+static void a_refusal_after_a_long_silence_is_a_first_one(void)
+{
+    struct mig_target target = {.task = MIG_TASK_DELIVER};
+    struct mig_attempt attempt = {0};
+    const struct mig_result silence = {.upshot = MIG_UPSHOT_NO_ANSWER, .why = ""};
+    const struct mig_result refused = {
+        .upshot = MIG_UPSHOT_REFUSED, .code = "no_migration", .why = ""};
+    for (int i = 0; i < 50; i++)
+        mig_attempt_record(&attempt, &target, 1, &silence, false, 0, 0);
+    CU_ASSERT_EQUAL(attempt.failures, 50);
+    mig_attempt_record(&attempt, &target, 1, &refused, false, 0, UINT32_MAX);
+    CU_ASSERT_EQUAL(attempt.failures, 1);
+    CU_ASSERT_TRUE(mig_attempt_due(&attempt, &target, 1) <= 1250 * MS);
+    for (int i = 0; i < 3; i++)
+        mig_attempt_record(&attempt, &target, 1, &refused, false, 0, 0);
+    CU_ASSERT_EQUAL(attempt.failures, 4);
+    mig_attempt_record(&attempt, &target, 1, &silence, false, 0, 0);
+    CU_ASSERT_EQUAL(attempt.failures, 1);
 }
 
 static void a_change_makes_it_due_at_once(void)
@@ -334,6 +356,7 @@ int main(void)
         TEST(tries_the_old_node_when_a_migration_finds_nothing),
         TEST(a_target_is_all_of_node_keyset_record_and_address),
         TEST(waits_longer_after_each_failure),
+        TEST(a_refusal_after_a_long_silence_is_a_first_one),
         TEST(a_change_makes_it_due_at_once),
         TEST(a_finished_delivery_stays_finished_for_its_record_only),
         TEST(tries_the_known_addresses_in_turn),

@@ -145,6 +145,7 @@ static void start(struct bench *b, unsigned poll_ms)
                                         .poll_ms = poll_ms,
                                         .cache = b->cache,
                                         .backoff_max_ms = 20,
+                                        .max_staleness_ns = 10000000000u,
                                         .log = on_log,
                                         .log_ctx = &b->chain};
     CU_ASSERT_EQUAL_FATAL(mig_watch_start(&o, &b->watch), MIG_OK);
@@ -260,6 +261,25 @@ static void a_failing_endpoint_is_reported_once_and_retried(void)
     (void)pthread_mutex_unlock(&c->lock);
     mig_watch_stats(b.watch, &stats);
     CU_ASSERT(stats.failing == 0 && stats.ok_at > 0 && stats.reason[0] == '\0');
+    tear_down(&b);
+}
+
+static void an_endpoint_that_answers_with_old_blocks_is_reported_once(void)
+{
+    struct bench b;
+    set_up(&b);
+    struct chain *c = &b.chain;
+    c->ahead_s = -100;
+    start(&b, 1);
+    (void)pthread_mutex_lock(&c->lock);
+    AWAIT(c, strstr(c->last_log, "view_stale http://127.0.0.1:") != NULL);
+    unsigned before = c->requests;
+    AWAIT(c, c->requests >= before + 5);
+    CU_ASSERT_EQUAL(c->warnings, 1);
+    c->height = 101;
+    c->ahead_s = 0;
+    AWAIT(c, strstr(c->last_log, "view_fresh http://127.0.0.1:") != NULL);
+    (void)pthread_mutex_unlock(&c->lock);
     tear_down(&b);
 }
 
@@ -453,6 +473,7 @@ int main(void)
         TEST(a_block_that_does_not_advance_is_not_read_again),
         TEST(a_poke_brings_the_next_look_at_once),
         TEST(a_failing_endpoint_is_reported_once_and_retried),
+        TEST(an_endpoint_that_answers_with_old_blocks_is_reported_once),
         TEST(stop_does_not_wait_for_a_silent_endpoint),
         TEST(refuses_to_start_on_nonsense),
         TEST(the_draft_has_three_views),
