@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Installs below another root, as a package would, and uses what lies there:
 # the shared library exports exactly what the header promises, and a C and a
-# C++ program build against it with pkg-config and nothing else.
+# C++ program build against it with pkg-config and nothing else; so does one in
+# Rust, with rustc and nothing else.
 set -euo pipefail
 build=$1
 root=$(mktemp -d)
@@ -46,6 +47,20 @@ g++ -Wall -Werror -o "$root/user++" "$root/user.cc" $flags
 export LD_LIBRARY_PATH=$root/usr/lib
 "$root/user"
 "$root/user++"
+
+# The whole life of a plugin, from other languages: args are key files, a state
+# folder and a state to feed.
+"$build/examples/threshold" keys "$root" >/dev/null
+g++ -std=c++17 -Wall -Wextra -Werror -o "$root/embed++" tests/embed/user.cc $flags
+"$root/embed++" "$root/identity.key" "$root/store.key" "$root/state-c++" tests/data/state-running.json
+rustc=$(command -v rustc || true)
+if [ -z "$rustc" ] && apt-get install -y -q rustc >/dev/null 2>&1; then rustc=$(command -v rustc || true); fi
+if [ -n "$rustc" ]; then
+    "$rustc" --edition 2021 -D warnings -A dead_code -L "native=$root/usr/lib" -o "$root/embed-rs" tests/embed/user.rs
+    "$root/embed-rs" "$root/identity.key" "$root/store.key" "$root/state-rs" tests/data/state-running.json
+else
+    echo "SKIPPED: rustc is not here and cannot be installed; the Rust embedder was not built"
+fi
 "$root/usr/sbin/mpc-migrationd" --version
 "$root/usr/bin/mpc-backup" --version
 "$root/usr/bin/mpc-devnet" --version
