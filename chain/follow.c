@@ -151,17 +151,29 @@ static enum mig_err arrived(const struct mig_follow *f, const struct mig_block_c
     return MIG_OK;
 }
 
-/* The block before `c` is gone for good. */
-static enum mig_err give_up(struct mig_follow *f, const struct mig_block_context *c)
+/* The block before `c` is not to be had. When that is for good, the walk goes on from
+ * the first block above our tip that is there; when there is none below `c`, all up
+ * to `c` is a gap (*is_end). */
+static enum mig_err pass_hole(struct mig_follow *f, const struct mig_block_context *c, bool *is_end)
 {
+    struct mig_block_update first;
+    struct mig_mark end = {.height = c->height - 1};
+    uint64_t from = floor_height(f) + 1;
+    memcpy(end.hash, c->prev_hash, MIG_DIGEST_LEN);
     if (!is_given_up(f, c->prev_hash))
         return MIG_ERR_NOT_FOUND;
+    enum mig_err err = first_at(f, from, c->height, &first);
+    *is_end = err == MIG_ERR_NOT_FOUND;
+    if (err == MIG_OK) {
+        forget_path(f);
+        return push(f, &first);
+    }
+    if (!*is_end)
+        return err;
     f->has_gap = true;
-    f->gap_end.height = c->height - 1;
-    memcpy(f->gap_end.hash, c->prev_hash, MIG_DIGEST_LEN);
-    f->gap_from = floor_height(f) + 1;
-    if (f->gap_from > f->gap_end.height)
-        f->gap_from = f->gap_end.height; /* a fork: its blocks are lower than our tip */
+    f->gap_end = end;
+    /* In a fork its blocks may be lower than our tip. */
+    f->gap_from = from < end.height ? from : end.height;
     return MIG_OK;
 }
 
@@ -183,8 +195,12 @@ static enum mig_err walk(struct mig_follow *f)
         if (is)
             return MIG_OK;
         err = f->source.parent(f->source.self, c, &before);
-        if (err == MIG_ERR_NOT_FOUND)
-            return give_up(f, c);
+        if (err == MIG_ERR_NOT_FOUND) {
+            err = pass_hole(f, c, &is);
+            if (err != MIG_OK || is)
+                return err;
+            continue;
+        }
         if (err == MIG_OK && before.context.height >= c->height) {
             mig_block_update_clear(&before);
             err = object(f, MIG_ERR_MALFORMED, "a block is not above the one before it");

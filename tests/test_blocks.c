@@ -8,13 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "chain/follow.h"
 #include "chain/rpc.h"
 #include "chain/tx.h"
 #include "devnet/devnet.h"
 #include "tests/harness.h"
-#include "tests/scripted.h"
 
 #define CONTRACT "v1.signer"
 enum { PATIENCE_MS = 20000 };
@@ -621,6 +620,231 @@ static void will_not_go_on_with_another_chain(void)
     close_chain();
 }
 
+/* ---- the channel ---- */
+
+static void wait_until_waiting(struct mig_stream *s, size_t events)
+{
+    for (int i = 0; i < PATIENCE_MS && stats_of(s).waiting < events; i++)
+        (void)usleep(1000);
+    CU_ASSERT_EQUAL(stats_of(s).waiting, events);
+}
+
+static void a_full_channel_waits_and_loses_nothing(void)
+{
+    char wanted[32];
+    open_chain(2);
+    advance(22);
+    struct mig_stream *s = stream_of(&(struct setup){.start = 1001, .channel = 3});
+    wait_until_waiting(s, 3);
+    (void)usleep(50000);
+    CU_ASSERT_EQUAL(stats_of(s).waiting, 3);
+    for (int height = 1001; height <= 1020; height++) {
+        (void)snprintf(wanted, sizeof wanted, "B%d", height);
+        expect(s, wanted);
+    }
+    CU_ASSERT_EQUAL(stats_of(s).gaps, 0);
+    mig_stream_stop(&s);
+    close_chain();
+}
+
+static void wait_for_head(struct mig_stream *s, uint64_t height)
+{
+    for (int i = 0; i < PATIENCE_MS && stats_of(s).head < height; i++)
+        (void)usleep(1000);
+    (void)usleep(100000); /* and what follows from it */
+}
+
+static void a_full_channel_tells_what_it_lost(void)
+{
+    struct memory memory = {0};
+    struct setup u = {.start = 1001, .channel = 3, .when_full = MIG_FULL_GAP, .memory = &memory};
+    open_chain(2);
+    advance(12);
+    struct mig_stream *s = stream_of(&u);
+    wait_for_head(s, 1010);
+    expect(s, "B1001");
+    expect(s, "B1002");
+    expect(s, "B1003");
+    expect(s, "G1004-1010f"); /* also when nothing comes behind it */
+    advance(1);
+    expect(s, "B1011");
+    mig_stream_stop(&s);
+    s = stream_of(&u); /* a gap is part of what a restart remembers */
+    advance(1);
+    expect(s, "B1012");
+    CU_ASSERT_EQUAL(stats_of(s).gaps, 0);
+    mig_stream_stop(&s);
+    close_chain();
+}
+
+static void a_lost_block_need_not_be_taken_back(void)
+{
+    open_chain(6);
+    advance(6); /* 1006 */
+    struct mig_stream *s = stream_of(&(struct setup){
+        .optimistic = true, .start = 1001, .channel = 4, .when_full = MIG_FULL_GAP});
+    wait_for_head(s, 1006); /* 1005 and 1006 did not fit */
+    op("{\"op\":\"fork\",\"blocks\":%" PRIu64 "}", 1);
+    wait_for_head(s, 1007);
+    for (int i = 0; i < 4; i++)
+        done(s, next(s));
+    expect(s, "G1005-1007f");
+    op("{\"op\":\"fork\",\"blocks\":%" PRIu64 "}", 4); /* of 1004 to 1007 */
+    expect(s, "R1007");
+    expect(s, "R1006");
+    expect(s, "R1005");
+    expect(s, "R1004"); /* must arrive, and does */
+    expect(s, "B1004");
+    mig_stream_stop(&s);
+    close_chain();
+}
+
+/* ---- what is not to be had ---- */
+
+static void check_gap(enum backend backend)
+{
+    open_chain(2);
+    advance(12);
+    op("{\"op\":\"archive\",\"blocks\":2,\"height\":%" PRIu64 "}", 1003);
+    struct mig_stream *s = stream_of(&(struct setup){.backend = backend, .start = 1001});
+    expect(s, "B1001");
+    expect(s, "B1002");
+    if (backend == RPC) { /* its headers are there */
+        expect(s, "G1003-1003n");
+        expect(s, "G1004-1004n");
+    } else
+        expect(s, "G1003-1004n");
+    expect(s, "B1005");
+    expect(s, "B1006");
+    mig_stream_stop(&s);
+    close_chain();
+}
+
+static void data_that_is_gone_is_a_gap(void)
+{
+    both_backends(check_gap);
+}
+
+static void a_node_that_forgot_the_start_gives_a_gap(void)
+{
+    struct memory memory = {0};
+    struct setup u = {.start = 1001, .memory = &memory};
+    open_chain(2);
+    advance(3);
+    struct mig_stream *s = stream_of(&u);
+    expect(s, "B1001");
+    mig_stream_stop(&s);
+    advance(700); /* 1703 */
+    op("{\"op\":\"archive\",\"header\":true,\"blocks\":600,\"height\":%" PRIu64 "}", 1000);
+    s = stream_of(&u);
+    expect(s, "G1002-1599n");
+    expect(s, "B1600");
+    expect(s, "B1601");
+    mig_stream_stop(&s);
+    s = stream_of(&(struct setup){.start = 1001});
+    expect(s, "G1001-1599n");
+    expect(s, "B1600");
+    mig_stream_stop(&s);
+    close_chain();
+}
+
+/* Whatever the source answers meanwhile, the blocks come afterwards, all of them. */
+static void check_faults(enum backend backend)
+{
+    static const struct {
+        const char *fault;
+        enum mig_err err;
+    } faults[] = {
+        {"{\"op\":\"fault\",\"kind\":\"garbage\"}", MIG_ERR_MALFORMED},
+        {"{\"op\":\"fault\",\"kind\":\"http\",\"value\":503}", MIG_ERR_RETRY},
+        {"{\"op\":\"fault\",\"kind\":\"http\",\"value\":403}", MIG_ERR_DENIED},
+        {"{\"op\":\"fault\",\"kind\":\"slow\",\"value\":600}", MIG_ERR_RETRY},
+        {"{\"op\":\"fault\",\"kind\":\"oversize\",\"value\":100000}", MIG_ERR_MALFORMED},
+        {"{\"op\":\"fault\",\"kind\":\"wrong_value\"}", MIG_ERR_MALFORMED}, /* other shards */
+    };
+    open_chain(2);
+    struct mig_stream *s = stream_of(
+        &(struct setup){.backend = backend, .start = 1001, .timeout_ms = 300, .body_max = 60000});
+    advance(2);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        char wanted[32];
+        op(faults[i].fault, 0);
+        advance(1);
+        struct mig_stream_stats stats = failing(s, 5); /* more than a gap would need */
+        if (stats.err != faults[i].err)
+            printf("%s: %s, %s\n", faults[i].fault, mig_err_text(stats.err), stats.reason);
+        CU_ASSERT_EQUAL(stats.err, faults[i].err);
+        CU_ASSERT(stats.reason[0] != '\0');
+        op("{\"op\":\"fault\",\"kind\":\"none\"}", 0);
+        (void)snprintf(wanted, sizeof wanted, "B%zu", 1001 + i);
+        expect(s, wanted);
+        CU_ASSERT_EQUAL(stats_of(s).failing, 0);
+    }
+    CU_ASSERT_EQUAL(stats_of(s).gaps, 0);
+    mig_stream_stop(&s);
+    close_chain();
+}
+
+static void false_answers_only_delay(void)
+{
+    both_backends(check_faults);
+}
+
+/* ---- ends ---- */
+
+static void *cancel_soon(void *arg)
+{
+    (void)usleep(20000);
+    mig_stream_cancel(arg);
+    return NULL;
+}
+
+static void cancel_ends_a_wait_for_events(void)
+{
+    pthread_t thread;
+    struct mig_stream_event *e;
+    open_chain(2);
+    struct mig_stream *s = stream_of(&(struct setup){.start = 5000});
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, cancel_soon, s), 0);
+    CU_ASSERT_EQUAL(mig_stream_next(s, 600000, &e), MIG_ERR_CANCELLED);
+    CU_ASSERT_EQUAL(mig_stream_next(s, 600000, &e), MIG_ERR_CANCELLED);
+    (void)pthread_join(thread, NULL);
+    mig_stream_stop(&s);
+    mig_stream_stop(&s); /* harmless */
+    close_chain();
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Before, during and after each of its questions, with a full and an empty channel,
+ * and while the source says nothing. */
+static void stops_at_any_moment(void)
+{
+    open_chain(2);
+    advance(60);
+    for (unsigned i = 0; i < 60; i++) {
+        struct mig_stream *s = stream_of(&(struct setup){
+            .backend = i % 2 == 0 ? RPC : HTTP, .start = 1001, .channel = 2 + i % 40});
+        (void)usleep(i * 200);
+        if (i % 3 == 0)
+            done(s, next(s));
+        mig_stream_stop(&s);
+        CU_ASSERT_PTR_NULL(s);
+    }
+    op("{\"op\":\"fault\",\"kind\":\"slow\",\"value\":3000}", 0);
+    struct mig_stream *s = stream_of(&(struct setup){.start = 1001});
+    (void)usleep(50000);
+    double from = seconds();
+    mig_stream_stop(&s);
+    CU_ASSERT(seconds() - from < 2.5);
+    close_chain();
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -637,6 +861,14 @@ int main(void)
         TEST(a_checkpoint_that_is_not_saved_is_not_done),
         TEST(refuses_a_damaged_or_foreign_checkpoint),
         TEST(will_not_go_on_with_another_chain),
+        TEST(a_full_channel_waits_and_loses_nothing),
+        TEST(a_full_channel_tells_what_it_lost),
+        TEST(a_lost_block_need_not_be_taken_back),
+        TEST(data_that_is_gone_is_a_gap),
+        TEST(a_node_that_forgot_the_start_gives_a_gap),
+        TEST(false_answers_only_delay),
+        TEST(cancel_ends_a_wait_for_events),
+        TEST(stops_at_any_moment),
     };
     return run_tests("blocks", tests, sizeof tests / sizeof *tests);
 }
