@@ -76,6 +76,9 @@ static enum mig_err archive(struct mig_devnet *d, const json_t *op, char *why)
         (header != NULL && !json_is_boolean(header)))
         return refuse(why, MIG_ERR_MALFORMED, "height and blocks are numbers, header a boolean");
     for (uint64_t i = 0; err == MIG_OK && i < blocks; i++)
+        if (mig_devnet_block_at(&d->chain, height + i) == NULL)
+            err = MIG_ERR_NOT_FOUND;
+    for (uint64_t i = 0; err == MIG_OK && i < blocks; i++)
         err = mig_devnet_block_archive(&d->chain, height + i, json_is_true(header));
     return err == MIG_ERR_NOT_FOUND ? refuse(why, err, "there is no such block") : err;
 }
