@@ -16,7 +16,8 @@ struct mig_announcer {
     void *ctx;
     /* private */
     struct mig_ephemeral pair;
-    uint64_t born_ns, sent_ns;
+    uint64_t born_ns, sent_ns, failed_ns;
+    enum mig_err err; /* of the last sending; DENIED and NOT_FOUND need a person */
 };
 
 /* True when the view shows our live key and the node's: announcer->pair and

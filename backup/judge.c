@@ -117,6 +117,28 @@ static bool has_type(const struct mig_reply *reply, const char *type)
     return mig_reply_field(reply, "content-type", &value) && mig_text_is(value, type);
 }
 
+/* What an operator can do about a code; the others only time can lift. */
+static const char *remedy(const char *code, const char *otherwise)
+{
+    static const struct {
+        const char *code, *text;
+    } rows[] = {
+        {"announce_mismatch", "[protocol] announce here is not the node's"},
+        {"operator_key", "the operator key here is not the node's"},
+        {"misdirected", "[contract] account or [node] account here is not the node's"},
+        {"store_unavailable", "the node's disk refuses; look there"},
+        {"stale_view", "the node sees no new blocks; look at its RPC endpoint and clock"},
+        {"shares_missing", "the node itself lacks the shares; an alarm there"},
+        {"shares_conflict", "the node holds other shares of this keyset; a person must look"},
+        {"wrong_key", "the node finds our shares to be of other public keys; see verify"},
+        {"incomplete", "the node finds our shares incomplete; see verify"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(code, rows[i].code) == 0)
+            return rows[i].text;
+    return otherwise;
+}
+
 /* A signed answer that is not a success. */
 static struct mig_result judge_problem(const struct mig_reply *reply, struct mig_result result)
 {
@@ -126,8 +148,9 @@ static struct mig_result judge_problem(const struct mig_reply *reply, struct mig
         problem.status != reply->status)
         return verdict(result, MIG_UPSHOT_BROKEN, "a signed error without a reason");
     memcpy(result.code, problem.code, sizeof result.code);
-    return problem.retryable ? verdict(result, MIG_UPSHOT_RETRY, "the node says: later")
-                             : verdict(result, MIG_UPSHOT_REFUSED, "the node says: no");
+    return problem.retryable
+               ? verdict(result, MIG_UPSHOT_RETRY, remedy(result.code, "the node says: later"))
+               : verdict(result, MIG_UPSHOT_REFUSED, remedy(result.code, "the node says: no"));
 }
 
 /* OK when authentic, one of two success statuses, and of this type. */

@@ -136,6 +136,9 @@ static void report_failure(const struct mig_backup_service *s, enum mig_task tas
     enum mig_log_level level = bad ? MIG_LOG_ERROR : MIG_LOG_WARNING;
     if (r->upshot == MIG_UPSHOT_CANCELLED)
         level = MIG_LOG_NOTICE;
+    /* Waiting for a published key, without having asked the node. */
+    if (r->upshot == MIG_UPSHOT_RETRY && r->status == 0)
+        level = MIG_LOG_INFO;
     report(s, level, task_word(task), "%s: %s%s%s (%s, status %u)", mig_upshot_text(r->upshot),
            r->why, r->code[0] != '\0' ? ": " : "", r->code, client->route.url, r->status);
 }

@@ -202,6 +202,11 @@ static int look_when_announced(struct act *act, const struct mig_view **view)
             give_pair(act, *view, &why))
             return status;
         mig_view_release(view);
+        /* Said already, and waiting does not help. */
+        if (act->announcer.err == MIG_ERR_DENIED)
+            return MIG_EXIT_PERMISSION;
+        if (act->announcer.err == MIG_ERR_NOT_FOUND)
+            return MIG_EXIT_CONFIG;
         if (monotonic_ns() > until)
             return mig_app_fail(MIG_EXIT_RETRY, "%s", why);
         sleep_until(monotonic_ns() + NS_PER_S / 3);
@@ -397,6 +402,7 @@ static int watch_and_serve(struct mig_app *app, struct mig_log *log, struct mig_
         return mig_app_fail(mig_exit_of(err), "the contract cannot be watched: %s",
                             mig_err_text(err));
     publisher->watch = watch;
+    publisher->log = log;
     mig_log_line(log, MIG_LOG_NOTICE, "started", mig_app_key(app->identity->public_key));
     mig_backup_service_run(service, stop_fd);
     mig_log_line(log, MIG_LOG_NOTICE, "stopped", "by a signal");

@@ -12,6 +12,7 @@
 #include "backup/vault.h"
 #include "chain/poll.h"
 #include "cmd/config.h"
+#include "cmd/log.h"
 #include "cmd/options.h"
 
 enum { MIG_APP_PATH_MAX = 4096, MIG_APP_WHY_MAX = 700 };
@@ -74,6 +75,7 @@ void mig_look_close(struct mig_look *look);
 struct mig_watch;
 struct mig_app_publisher {
     const struct mig_app *app;
+    struct mig_log *log; /* of `run`; NULL: what fails is said on standard error */
     struct mig_watch *watch;
     const struct mig_poller *poller;
     struct mig_rpc *rpc;

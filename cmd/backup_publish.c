@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* announce=contract: the transaction that publishes our ephemeral key. */
+#include <stdio.h>
+
 #include "chain/sender.h"
 #include "chain/watch.h"
 #include "cmd/backup_app.h"
@@ -36,6 +38,20 @@ static bool learn_speech(const struct mig_app_publisher *p, struct mig_speech *s
     return p->poller->known;
 }
 
+static void complain(const struct mig_app_publisher *p, enum mig_err err,
+                     const struct mig_delivery *sent)
+{
+    char text[MIG_APP_WHY_MAX];
+    const char *why = sent->reason[0] != '\0' ? sent->reason : mig_err_text(err);
+    if (err == MIG_ERR_NOT_FOUND)
+        why = "the contract has no such method; announce = contract needs the draft dialect";
+    (void)snprintf(text, sizeof text, "publish_ephemeral_key with [service] access_key: %s", why);
+    if (p->log != NULL)
+        mig_log_line(p->log, MIG_LOG_ERROR, "publish_failed", text);
+    else
+        (void)mig_app_fail(MIG_EXIT_OK, "%s", text);
+}
+
 enum mig_err mig_app_publish(void *publisher, const uint8_t key[MIG_KEY_LEN])
 {
     struct mig_app_publisher *p = publisher;
@@ -50,8 +66,7 @@ enum mig_err mig_app_publish(void *publisher, const uint8_t key[MIG_KEY_LEN])
     if (err == MIG_OK)
         err = mig_sender_send(p->sender, &call, &sent);
     if (err != MIG_OK)
-        (void)mig_app_fail(MIG_EXIT_RETRY, "publish_ephemeral_key: %s",
-                           sent.reason[0] != '\0' ? sent.reason : mig_err_text(err));
+        complain(p, err, &sent);
     mig_call_clear(&call);
     return err;
 }

@@ -66,15 +66,36 @@ static void sends_again_when_it_failed_or_never_showed(void)
     start(&s);
     s.err = MIG_ERR_RETRY;
     CU_ASSERT_FALSE(ready(&s, 1));
-    CU_ASSERT_FALSE(ready(&s, 2));
+    CU_ASSERT_FALSE(ready(&s, 2)); /* not at once */
+    CU_ASSERT_EQUAL(s.sent, 1);
+    CU_ASSERT_FALSE(ready(&s, 3));
     CU_ASSERT_EQUAL(s.sent, 2);
     s.err = MIG_OK;
-    CU_ASSERT_FALSE(ready(&s, 3));
-    CU_ASSERT_FALSE(ready(&s, 4));
+    CU_ASSERT_FALSE(ready(&s, 5));
+    CU_ASSERT_FALSE(ready(&s, 6));
     CU_ASSERT_EQUAL(s.sent, 3);
     CU_ASSERT_FALSE(ready(&s, 34));
+    CU_ASSERT_EQUAL(s.sent, 3);
+    CU_ASSERT_FALSE(ready(&s, 35));
     CU_ASSERT_EQUAL(s.sent, 4);
     mig_announcer_spend(&s.announcer);
+}
+
+static void a_key_that_may_not_publish_does_not_flood_the_chain(void)
+{
+    static const enum mig_err needs_a_person[] = {MIG_ERR_DENIED, MIG_ERR_NOT_FOUND};
+    for (size_t i = 0; i < 2; i++) {
+        struct scene s;
+        start(&s);
+        s.err = needs_a_person[i];
+        for (uint64_t t = 1; t < 31; t++)
+            CU_ASSERT_FALSE(ready(&s, t));
+        CU_ASSERT_EQUAL(s.sent, 1);
+        CU_ASSERT_EQUAL(s.announcer.err, needs_a_person[i]);
+        CU_ASSERT_FALSE(ready(&s, 31));
+        CU_ASSERT_EQUAL(s.sent, 2);
+        mig_announcer_spend(&s.announcer);
+    }
 }
 
 static void somebody_elses_key_is_not_ours(void)
@@ -111,6 +132,7 @@ int main(void)
     static const struct test tests[] = {
         TEST(is_ready_only_when_the_view_shows_both_keys),
         TEST(sends_again_when_it_failed_or_never_showed),
+        TEST(a_key_that_may_not_publish_does_not_flood_the_chain),
         TEST(somebody_elses_key_is_not_ours),
         TEST(a_pair_serves_once_and_an_hour_at_most),
     };

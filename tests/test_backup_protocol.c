@@ -268,6 +268,7 @@ static void fetches_with_an_operator_key(void)
     struct mig_result r = judge_fetch(&t);
     CU_ASSERT_EQUAL(r.upshot, MIG_UPSHOT_REFUSED);
     CU_ASSERT_STRING_EQUAL(r.code, "operator_key");
+    CU_ASSERT_STRING_EQUAL(r.why, "the operator key here is not the node's");
     end(&t);
 }
 

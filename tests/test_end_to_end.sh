@@ -151,6 +151,12 @@ exits 77 "$b" --home backup register --send --operator-key old/identity.key
 exits 0 "$b" --home backup register --send --operator-key operator/identity.key
 exits 0 "$b" --home backup register --send --operator-key operator/identity.key
 exits 1 "$b" --home backup status
+if [ $announce = contract ]; then
+    # A key that may not publish: said once, and no waiting for what cannot come.
+    sed "s|^access_key.*|access_key = $dir/bob/identity.key|" backup/mpc-backup.conf >wrong.conf
+    exits 77 "$b" --home backup --config wrong.conf backup
+    [ "$(grep -c 'publish_ephemeral_key with \[service\] access_key: ' out.log)" = 1 ] || die "a wrong access key"
+fi
 
 start run.log "$b" --home backup run
 run=$started
