@@ -472,6 +472,33 @@ enum mig_err mig_envelope_block(const char *json, size_t len, struct mig_tip *ou
     return err;
 }
 
+/* ---- status ---- */
+
+static void read_node_status(struct mig_json *j, void *value, struct mig_rpc_error *e, bool *failed)
+{
+    static const char *const fields[] = {"chain_id", NULL};
+    struct mig_node_status *out = value;
+    unsigned seen = 0;
+    (void)e;
+    (void)failed;
+    mig_json_object(j);
+    while (mig_json_field(j, fields, &seen) >= 0)
+        mig_json_string(j, out->chain_id, sizeof out->chain_id);
+    size_t len = strlen(out->chain_id);
+    mig_json_need(j, seen == 1 && len > 0 &&
+                         strspn(out->chain_id, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == len);
+}
+
+enum mig_err mig_envelope_status(const char *json, size_t len, struct mig_node_status *out,
+                                 struct mig_rpc_error *e)
+{
+    memset(out, 0, sizeof *out);
+    enum mig_err err = read_envelope(json, len, read_node_status, out, e);
+    if (err != MIG_OK)
+        memset(out, 0, sizeof *out);
+    return err;
+}
+
 /* ---- transactions ---- */
 
 /* {"SuccessValue"|"SuccessReceiptId": ...}, {"Failure": ...}, "Started", ... */

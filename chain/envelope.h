@@ -81,6 +81,12 @@ struct mig_tip {
     char hash[MIG_HASH_TEXT_MAX];
 };
 
+/* `status`: which chain the endpoint is of; lower-case letters, digits, "-_.". */
+enum { MIG_CHAIN_ID_MAX = 64 };
+struct mig_node_status {
+    char chain_id[MIG_CHAIN_ID_MAX + 1];
+};
+
 struct mig_access_key {
     uint64_t nonce;
     uint64_t height;
@@ -113,6 +119,8 @@ enum mig_err mig_envelope_view(const char *json, size_t len, struct mig_returned
                                struct mig_rpc_error *e) MIG_MUST_USE;
 enum mig_err mig_envelope_block(const char *json, size_t len, struct mig_tip *out,
                                 struct mig_rpc_error *e) MIG_MUST_USE;
+enum mig_err mig_envelope_status(const char *json, size_t len, struct mig_node_status *out,
+                                 struct mig_rpc_error *e) MIG_MUST_USE;
 enum mig_err mig_envelope_access_key(const char *json, size_t len, struct mig_access_key *out,
                                      struct mig_rpc_error *e) MIG_MUST_USE;
 enum mig_err mig_envelope_outcome(const char *json, size_t len, struct mig_outcome *out,

@@ -7,7 +7,6 @@
 #include "chain/account.h"
 
 enum {
-    PARTS = MIG_PART_EPHEMERAL + 1,
     BEHIND_TRIES = 4,
     BEHIND_MS = 150,
 };
@@ -73,48 +72,42 @@ static enum mig_err view_at(struct mig_poller *p, const char *method, const char
 
 /* Reads every view of the dialect at the block; all or none. */
 static enum mig_err read_views(struct mig_poller *p, const struct mig_tip *head,
-                               struct mig_returned returned[PARTS])
+                               struct mig_reading *out)
 {
     for (enum mig_part part = MIG_PART_STATE; part <= MIG_PART_EPHEMERAL; part++) {
         const char *method = mig_view_method(p->speech.dialect, part);
         if (method == NULL)
             continue;
-        enum mig_err err = view_at(p, method, head->hash, &returned[part]);
+        struct mig_returned *r = &out->returned[out->count];
+        enum mig_err err = view_at(p, method, head->hash, r);
         if (err == MIG_ERR_NOT_FOUND)
             p->known = false; /* upgraded, or another dialect than we thought */
         if (err != MIG_OK)
             return rpc_failed(p, err, method);
-        if (returned[part].height != head->block.height)
+        out->answers[out->count++] = (struct mig_answer){part, r->bytes, r->len};
+        if (r->height != head->block.height)
             return fail(p, MIG_ERR_MALFORMED, method, "the answer is about another height");
     }
     return MIG_OK;
 }
 
-static enum mig_err feed_views(struct mig_poller *p, const struct mig_tip *head,
-                               const struct mig_returned returned[PARTS])
+void mig_reading_clear(struct mig_reading *reading)
 {
-    struct mig_answer answers[PARTS];
-    size_t count = 0;
-    for (enum mig_part part = MIG_PART_STATE; part <= MIG_PART_EPHEMERAL; part++)
-        if (returned[part].bytes != NULL)
-            answers[count++] = (struct mig_answer){part, returned[part].bytes, returned[part].len};
-    enum mig_err err = mig_cache_feed_all(p->cache, &head->block, answers, count);
-    if (err == MIG_ERR_MALFORMED) {
-        p->known = false;
-        return fail(p, err, "contract",
-                    "its answers do not parse: is this the right contract and dialect?");
-    }
-    if (err != MIG_OK)
-        return fail(p, err, "contract", mig_err_text(err));
-    p->block = head->block;
-    return MIG_OK;
+    for (size_t i = 0; i < sizeof reading->returned / sizeof *reading->returned; i++)
+        mig_returned_clear(&reading->returned[i]);
+    memset(reading, 0, sizeof *reading);
 }
 
-enum mig_err mig_poll(struct mig_poller *p, uint64_t now_ns)
+static bool is_worth_reading(const struct mig_poller *p, const struct mig_block *block)
 {
-    struct mig_returned returned[PARTS] = {{0}};
+    return block->height > p->block.height || p->block.height - block->height > MIG_POLL_BACK_MAX;
+}
+
+enum mig_err mig_poll_read(struct mig_poller *p, uint64_t now_ns, struct mig_reading *out)
+{
     struct mig_tip head;
     enum mig_err err = MIG_OK;
+    memset(out, 0, sizeof *out);
     p->reason[0] = '\0';
     if (!p->known || p->until_version-- == 0)
         err = learn_version(p);
@@ -127,12 +120,36 @@ enum mig_err mig_poll(struct mig_poller *p, uint64_t now_ns)
     if (head.block.time_ns > now_ns + MIG_POLL_FUTURE_S * 1000000000ull)
         return fail(p, MIG_ERR_MALFORMED, "block",
                     "its time is in the future: this clock or the endpoint is wrong");
-    if (head.block.height <= p->block.height)
+    if (!is_worth_reading(p, &head.block))
         return MIG_OK;
-    err = read_views(p, &head, returned);
-    if (err == MIG_OK)
-        err = feed_views(p, &head, returned);
-    for (int i = 0; i < PARTS; i++)
-        mig_returned_clear(&returned[i]);
+    err = read_views(p, &head, out);
+    out->block = head.block;
+    out->newer = err == MIG_OK;
+    if (err != MIG_OK)
+        mig_reading_clear(out);
+    return err;
+}
+
+enum mig_err mig_poll_taken(struct mig_poller *p, const struct mig_reading *reading,
+                            enum mig_err err)
+{
+    if (err == MIG_OK) {
+        p->block = reading->block;
+        return MIG_OK;
+    }
+    if (err != MIG_ERR_MALFORMED)
+        return fail(p, err, "contract", mig_err_text(err));
+    p->known = false;
+    return fail(p, err, "contract",
+                "its answers do not parse: is this the right contract and dialect?");
+}
+
+enum mig_err mig_poll(struct mig_poller *p, uint64_t now_ns)
+{
+    struct mig_reading r;
+    enum mig_err err = mig_poll_read(p, now_ns, &r);
+    if (err == MIG_OK && r.newer)
+        err = mig_poll_taken(p, &r, mig_cache_feed_all(p->cache, &r.block, r.answers, r.count));
+    mig_reading_clear(&r);
     return err;
 }

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "chain/account.h"
 #include "crypto/encoding.h"
 
 enum {
@@ -22,8 +21,9 @@ struct mig_rpc {
     CURL *easy;
     CURLM *multi;
     struct curl_slist *headers;
-    char *url;
-    char origin[MIG_RPC_ORIGIN_MAX];
+    struct mig_endpoints endpoints;
+    size_t at;                       /* the endpoint that is asked */
+    char origin[MIG_RPC_ORIGIN_MAX]; /* its */
     struct mig_rpc_error error;
     atomic_bool cancelled;
     /* The answer under way. The buffer stays for the next one. */
@@ -77,27 +77,6 @@ static size_t take_header(char *line, size_t size, size_t count, void *arg)
 
 /* ---- life ---- */
 
-/* The origin of the URL into `out`; the rest is passed on as it is, printable
- * ASCII without a fragment. */
-static bool split_origin(const char *url, char out[MIG_RPC_ORIGIN_MAX])
-{
-    struct mig_url parts;
-    const char *host = strstr(url, "://");
-    size_t len = strlen(url);
-    if (host == NULL || len > MIG_RPC_URL_MAX)
-        return false;
-    for (const char *p = url; *p != '\0'; p++)
-        if (*p <= ' ' || *p >= 0x7f || *p == '#' || *p == '\\')
-            return false;
-    size_t origin = (size_t)(host + 3 - url) + strcspn(host + 3, "/?");
-    if (mig_url_parse(url, origin, &parts) != MIG_OK)
-        return false;
-    bool six = strchr(parts.host, ':') != NULL;
-    int n = snprintf(out, MIG_RPC_ORIGIN_MAX, "%s://%s%s%s:%u", parts.tls ? "https" : "http",
-                     six ? "[" : "", parts.host, six ? "]" : "", parts.port);
-    return n > 0 && n < MIG_RPC_ORIGIN_MAX;
-}
-
 static bool append_header(struct mig_rpc *rpc, const char *line)
 {
     struct curl_slist *longer = curl_slist_append(rpc->headers, line);
@@ -111,8 +90,7 @@ static bool configure(struct mig_rpc *rpc, const struct mig_rpc_options *o)
 {
     CURL *c = rpc->easy;
     long timeout = o->timeout_ms != 0 ? (long)o->timeout_ms : TIMEOUT_MS;
-    CURLcode bad = curl_easy_setopt(c, CURLOPT_URL, rpc->url);
-    bad |= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    CURLcode bad = curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     bad |= curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
     bad |= curl_easy_setopt(c, CURLOPT_PROXY, "");
     bad |= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
@@ -137,12 +115,17 @@ static bool configure(struct mig_rpc *rpc, const struct mig_rpc_options *o)
     return bad == CURLE_OK;
 }
 
+/* Libcurl copies the URL. */
+static bool aim(struct mig_rpc *rpc, size_t at)
+{
+    rpc->at = at;
+    return mig_endpoint_origin(rpc->endpoints.url[at], rpc->origin) &&
+           curl_easy_setopt(rpc->easy, CURLOPT_URL, rpc->endpoints.url[at]) == CURLE_OK;
+}
+
 enum mig_err mig_rpc_new(const struct mig_rpc_options *options, struct mig_rpc **out)
 {
     *out = NULL;
-    char origin[MIG_RPC_ORIGIN_MAX];
-    if (!split_origin(options->url, origin))
-        return MIG_ERR_MALFORMED;
     /* Counted and thread-safe since libcurl 7.84. */
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return MIG_ERR_NOMEM;
@@ -151,17 +134,19 @@ enum mig_err mig_rpc_new(const struct mig_rpc_options *options, struct mig_rpc *
         curl_global_cleanup();
         return MIG_ERR_NOMEM;
     }
-    memcpy(rpc->origin, origin, sizeof origin);
+    enum mig_err err = mig_endpoints_parse(options->url, &rpc->endpoints);
     rpc->max = options->body_max != 0 ? options->body_max : MIG_RPC_BODY_MAX;
-    rpc->url = strdup(options->url);
     rpc->easy = curl_easy_init();
     rpc->multi = curl_multi_init();
-    if (rpc->url == NULL || rpc->easy == NULL || rpc->multi == NULL ||
-        !append_header(rpc, "Content-Type: application/json") ||
-        !append_header(rpc, "Accept: application/json") || !append_header(rpc, "Expect:") ||
-        !configure(rpc, options)) {
+    if (err == MIG_OK &&
+        (rpc->easy == NULL || rpc->multi == NULL ||
+         !append_header(rpc, "Content-Type: application/json") ||
+         !append_header(rpc, "Accept: application/json") || !append_header(rpc, "Expect:") ||
+         !configure(rpc, options) || !aim(rpc, 0)))
+        err = MIG_ERR_NOMEM;
+    if (err != MIG_OK) {
         mig_rpc_free(&rpc);
-        return MIG_ERR_NOMEM;
+        return err;
     }
     *out = rpc;
     return MIG_OK;
@@ -176,7 +161,6 @@ void mig_rpc_free(struct mig_rpc **rpc)
     curl_easy_cleanup(r->easy);
     (void)curl_multi_cleanup(r->multi);
     curl_slist_free_all(r->headers);
-    free(r->url);
     free(r->body);
     free(r);
     curl_global_cleanup();
@@ -203,6 +187,17 @@ enum mig_err mig_rpc_pause(struct mig_rpc *rpc, unsigned ms)
         now = monotonic_ms();
     }
     return atomic_load(&rpc->cancelled) ? MIG_ERR_CANCELLED : MIG_OK;
+}
+
+size_t mig_rpc_count(const struct mig_rpc *rpc)
+{
+    return rpc->endpoints.count;
+}
+
+void mig_rpc_next(struct mig_rpc *rpc)
+{
+    (void)aim(rpc, (rpc->at + 1) % rpc->endpoints.count);
+    rpc->error.fault = MIG_FAULT_NONE; /* do not move on twice */
 }
 
 const char *mig_rpc_origin(const struct mig_rpc *rpc)
@@ -279,8 +274,17 @@ static enum mig_err status_error(struct mig_rpc *rpc, long status)
     return give_up(rpc, MIG_ERR_MALFORMED, MIG_FAULT_NONSENSE, text);
 }
 
+/* The fault of the endpoint, not of the question. */
+static bool is_endpoints_fault(enum mig_fault fault)
+{
+    return fault == MIG_FAULT_TRANSPORT || fault == MIG_FAULT_TIMEOUT ||
+           fault == MIG_FAULT_ENDPOINT || fault == MIG_FAULT_NONSENSE;
+}
+
 static void begin(struct mig_rpc *rpc)
 {
+    if (rpc->endpoints.count > 1 && is_endpoints_fault(rpc->error.fault))
+        mig_rpc_next(rpc);
     rpc->len = rpc->header_bytes = 0;
     rpc->refused = NULL;
     memset(&rpc->error, 0, sizeof rpc->error);
@@ -369,6 +373,21 @@ static enum mig_err get_block(struct mig_rpc *rpc, char *text, struct mig_tip *o
 enum mig_err mig_rpc_final_block(struct mig_rpc *rpc, struct mig_tip *out)
 {
     return get_block(rpc, request("block", "\"finality\":\"final\""), out);
+}
+
+enum mig_err mig_rpc_status(struct mig_rpc *rpc, struct mig_node_status *out)
+{
+    long status;
+    memset(out, 0, sizeof *out);
+    enum mig_err err =
+        call(rpc, strdup("{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"method\":\"status\",\"params\":[]}"),
+             &status);
+    if (err != MIG_OK)
+        return err;
+    err = judge(rpc, status, mig_envelope_status(rpc->body, rpc->len, out, &rpc->error));
+    if (err != MIG_OK)
+        memset(out, 0, sizeof *out);
+    return err;
 }
 
 enum mig_err mig_rpc_block(struct mig_rpc *rpc, const char *hash, struct mig_tip *out)
@@ -527,18 +546,19 @@ enum mig_err mig_rpc_ask(struct mig_rpc *rpc, const char *method, const char *pa
 /* The URL with `path` between its own path and its query. */
 static char *url_below(const struct mig_rpc *rpc, const char *path)
 {
-    size_t own = strcspn(rpc->url, "?");
-    const char *query = rpc->url + own;
+    const char *base = rpc->endpoints.url[rpc->at];
+    size_t own = strcspn(base, "?");
+    const char *query = base + own;
     char *url = NULL;
-    while (own > 0 && rpc->url[own - 1] == '/')
+    while (own > 0 && base[own - 1] == '/')
         own--;
-    return asprintf(&url, "%.*s%s%s", (int)own, rpc->url, path, query) >= 0 ? url : NULL;
+    return asprintf(&url, "%.*s%s%s", (int)own, base, path, query) >= 0 ? url : NULL;
 }
 
 enum mig_err mig_rpc_get(struct mig_rpc *rpc, const char *path, struct mig_http_answer *out)
 {
-    char *url = url_below(rpc, path);
     begin(rpc);
+    char *url = url_below(rpc, path);
     memset(out, 0, sizeof *out);
     enum mig_err err = MIG_OK;
     if (url == NULL || curl_easy_setopt(rpc->easy, CURLOPT_URL, url) != CURLE_OK ||
@@ -557,7 +577,7 @@ enum mig_err mig_rpc_get(struct mig_rpc *rpc, const char *path, struct mig_http_
     out->body = rpc->body != NULL ? rpc->body : "";
     out->len = rpc->len;
     /* POST is what every other call takes for granted. */
-    if (curl_easy_setopt(rpc->easy, CURLOPT_URL, rpc->url) != CURLE_OK && err == MIG_OK)
+    if (!aim(rpc, rpc->at) && err == MIG_OK)
         err = give_up(rpc, MIG_ERR_NOMEM, MIG_FAULT_OTHER, "out of memory");
     free(url);
     return err;

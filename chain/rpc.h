@@ -2,32 +2,33 @@
 #ifndef MIG_CHAIN_RPC_H
 #define MIG_CHAIN_RPC_H
 /*
- * One endpoint's NEAR JSON-RPC over libcurl. The endpoint is not trusted: no
- * redirects, no proxies, no compression, http and https only, bounded sizes
- * and times. Its URL's path and query may hold an API key: only the origin is
+ * NEAR JSON-RPC over libcurl, with one endpoint or several that stand in for
+ * each other: after a call that got no sensible answer the next call goes to
+ * the next one. Endpoints are not trusted: no redirects, no proxies, no compression, http and https only, bounded sizes
+ * and times. A URL's path and query may hold an API key: only the origin is
  * ever shown.
  *
  * A struct mig_rpc belongs to one thread at a time; mig_rpc_cancel may be
  * called from any.
  */
+#include "chain/endpoints.h"
 #include "chain/envelope.h"
 
 struct mig_rpc;
 
 enum {
-    MIG_RPC_URL_MAX = 1024,
-    MIG_RPC_ORIGIN_MAX = 280, /* "https://" host ":" port, with the NUL */
+    MIG_RPC_ORIGIN_MAX = MIG_ENDPOINT_ORIGIN_MAX,
     MIG_RPC_BODY_MAX = 20 * 1024 * 1024, /* 4 MiB of state as numbers, and some */
 };
 
 struct mig_rpc_options {
-    const char *url;     /* copied */
+    const char *url;     /* or a list, chain/endpoints.h; copied */
     unsigned timeout_ms; /* of one call, all in all; 0: 10 s */
     size_t body_max;     /* 0: MIG_RPC_BODY_MAX */
     const char *ca_file; /* NULL: the system's */
 };
 
-/* MIG_ERR_MALFORMED for a URL that is not http(s)://host[:port][/path][?query]. */
+/* MIG_ERR_MALFORMED for what mig_endpoints_parse refuses. */
 enum mig_err mig_rpc_new(const struct mig_rpc_options *options, struct mig_rpc **out) MIG_MUST_USE;
 void mig_rpc_free(struct mig_rpc **rpc);
 
@@ -37,7 +38,13 @@ void mig_rpc_cancel(struct mig_rpc *rpc);
 /* Waits; MIG_ERR_CANCELLED when cancelled before or meanwhile. */
 enum mig_err mig_rpc_pause(struct mig_rpc *rpc, unsigned ms) MIG_MUST_USE;
 
-/* Scheme, host and port, for logs. Lives as long as `rpc`. */
+/* How many endpoints there are; and the next call goes to the next of them,
+ * because this one's answers led nowhere. */
+size_t mig_rpc_count(const struct mig_rpc *rpc);
+void mig_rpc_next(struct mig_rpc *rpc);
+
+/* Scheme, host and port of the endpoint asked last, for logs. Valid until the
+ * next call. */
 const char *mig_rpc_origin(const struct mig_rpc *rpc);
 /* Why the last call failed; all zero after a success. Valid until the next. */
 const struct mig_rpc_error *mig_rpc_error(const struct mig_rpc *rpc);
@@ -54,6 +61,8 @@ enum mig_err mig_rpc_block(struct mig_rpc *rpc, const char *hash, struct mig_tip
  * `args`: JSON text, "" for none. The answer must come from that very block. */
 enum mig_err mig_rpc_view(struct mig_rpc *rpc, const char *contract, const char *method,
                           const char *args, const char *hash, struct mig_returned *out) MIG_MUST_USE;
+/* Which chain the endpoint is of. */
+enum mig_err mig_rpc_status(struct mig_rpc *rpc, struct mig_node_status *out) MIG_MUST_USE;
 enum mig_err mig_rpc_access_key(struct mig_rpc *rpc, const char *account,
                                 const uint8_t key[MIG_KEY_LEN], struct mig_access_key *out) MIG_MUST_USE;
 

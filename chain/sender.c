@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "chain/sender.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct mig_sender {
     unsigned attempts, pause_ms;
     uint64_t last_nonce;
     struct pending pending;
+    uint8_t done[MIG_DIGEST_LEN]; /* digest of the last call that ended */
 };
 
 enum mig_err mig_sender_new(const struct mig_sender_options *o, struct mig_sender **out)
@@ -230,7 +232,10 @@ static enum mig_err sign(struct mig_sender *s, const struct mig_call *call,
     struct mig_tip head;
     uint8_t hash[MIG_DIGEST_LEN];
     struct pending p = {0};
-    if (mig_rpc_final_block(s->rpc, &head) != MIG_OK)
+    enum mig_err err = MIG_ERR_RETRY;
+    for (size_t i = 0; err == MIG_ERR_RETRY && i < mig_rpc_count(s->rpc); i++)
+        err = mig_rpc_final_block(s->rpc, &head);
+    if (err != MIG_OK)
         return not_begun(s, out);
     const struct mig_action action = {
         .kind = MIG_ACTION_CALL,
@@ -246,7 +251,7 @@ static enum mig_err sign(struct mig_sender *s, const struct mig_call *call,
         mig_hash_parse(head.hash, tx.block_hash) != MIG_OK)
         return report(out, MIG_SENT_NOT_EXECUTED, MIG_ERR_MALFORMED,
                       "the endpoint's final block makes no sense");
-    enum mig_err err = mig_tx_sign(&tx, s->key, &p.bytes, &p.len, hash);
+    err = mig_tx_sign(&tx, s->key, &p.bytes, &p.len, hash);
     if (err != MIG_OK)
         return report(out, MIG_SENT_NOT_EXECUTED, err, "the transaction cannot be signed");
     mig_hash_format(hash, p.hash);
@@ -287,10 +292,28 @@ static enum mig_err send_new(struct mig_sender *s, const struct mig_call *call,
     return err;
 }
 
+/* The same call again means that its end did not show; and what an endpoint
+ * refuses, another may take. Either way the next one is asked: one that lies
+ * must not keep a transaction from the chain for ever. */
+static void choose_endpoint(struct mig_sender *s, const struct mig_call *call)
+{
+    uint8_t digest[MIG_DIGEST_LEN];
+    crypto_hash_sha256_state hash;
+    (void)crypto_hash_sha256_init(&hash);
+    (void)crypto_hash_sha256_update(&hash, (const uint8_t *)call->method, strlen(call->method) + 1);
+    (void)crypto_hash_sha256_update(&hash, (const uint8_t *)call->args, strlen(call->args));
+    (void)crypto_hash_sha256_final(&hash, digest);
+    if (memcmp(digest, s->done, sizeof digest) == 0)
+        mig_rpc_next(s->rpc);
+    memcpy(s->done, digest, sizeof digest);
+}
+
 enum mig_err mig_sender_send(struct mig_sender *s, const struct mig_call *call,
                              struct mig_delivery *out)
 {
     memset(out, 0, sizeof *out);
+    if (mig_rpc_count(s->rpc) > 1)
+        choose_endpoint(s, call);
     if (s->pending.bytes != NULL) {
         bool same = strcmp(s->pending.method, call->method) == 0 &&
                     strcmp(s->pending.args, call->args) == 0;

@@ -20,7 +20,8 @@ enum {
 };
 
 struct mig_sender_options {
-    struct mig_rpc *rpc;            /* borrowed, used by this sender's thread only */
+    struct mig_rpc *rpc;            /* borrowed, used by this sender's thread only; its endpoints
+                                     * are tried in order, another when a call is repeated */
     const struct mig_identity *key; /* borrowed */
     const char *account;            /* signs and pays; copied */
     const char *contract;           /* copied */

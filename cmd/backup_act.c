@@ -44,7 +44,7 @@ static int open_act(struct mig_app *app, struct act *act)
         status = mig_app_publisher_open(app, &act->publisher);
     if (status != MIG_EXIT_OK)
         return status;
-    act->publisher.poller = &act->look.poller;
+    act->publisher.look = &act->look;
     act->announcer = (struct mig_announcer){.publish = mig_app_publish, .ctx = &act->publisher};
     act->client = (struct mig_client){.transport = act->transport,
                                       .vault = &app->vault,
@@ -387,7 +387,9 @@ static int watch_and_serve(struct mig_app *app, struct mig_log *log, struct mig_
 {
     const struct mig_watch_options options = {
         .rpc_url = mig_config_text(app->config, "contract", "rpc"),
+        .quorum = (uint32_t)mig_config_number(app->config, "contract", "quorum"),
         .contract = app->contract,
+        .account = app->account,
         .dialect = mig_app_dialect(app),
         .poll_ms = (unsigned)mig_config_number(app->config, "contract", "poll_interval"),
         .cache = cache,
@@ -396,8 +398,6 @@ static int watch_and_serve(struct mig_app *app, struct mig_log *log, struct mig_
     struct mig_watch *watch = NULL;
     mig_cache_on_view(cache, on_view, service);
     enum mig_err err = mig_watch_start(&options, &watch);
-    if (err == MIG_ERR_MALFORMED)
-        return mig_app_fail(MIG_EXIT_CONFIG, "[contract] rpc: not an http(s) URL");
     if (err != MIG_OK)
         return mig_app_fail(mig_exit_of(err), "the contract cannot be watched: %s",
                             mig_err_text(err));

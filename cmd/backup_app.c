@@ -152,7 +152,7 @@ static int check_config(struct mig_app *app, const char *path)
         mig_config_text(c, "service", "access_key") == NULL)
         return mig_app_fail(MIG_EXIT_CONFIG, "%s: announce = contract needs [service] access_key",
                             path);
-    return MIG_EXIT_OK;
+    return mig_app_check_endpoints(app, path);
 }
 
 /* Others who may write into the home can replace configuration and vault. */
@@ -296,51 +296,6 @@ enum mig_announce mig_app_announce(const struct mig_app *app)
 {
     return mig_config_number(app->config, "protocol", "announce") == 0 ? MIG_ANNOUNCE_HEADER
                                                                        : MIG_ANNOUNCE_CONTRACT;
-}
-
-int mig_look_open(struct mig_app *app, struct mig_look *look)
-{
-    const struct mig_rpc_options options = {.url = mig_config_text(app->config, "contract", "rpc")};
-    enum mig_dialect dialect = mig_app_dialect(app);
-    *look = (struct mig_look){0};
-    enum mig_err err = mig_rpc_new(&options, &look->rpc);
-    if (err == MIG_ERR_MALFORMED)
-        return mig_app_fail(MIG_EXIT_CONFIG, "[contract] rpc: not an http(s) URL");
-    if (err == MIG_OK)
-        err = mig_cache_new(app->contract, app->account, dialect, &look->cache);
-    if (err == MIG_OK)
-        err = mig_poller_init(&look->poller, look->rpc, look->cache, app->contract, dialect);
-    return err == MIG_OK
-               ? MIG_EXIT_OK
-               : mig_app_fail(mig_exit_of(err), "cannot read the contract: %s", mig_err_text(err));
-}
-
-int mig_look_try(struct mig_look *look, const struct mig_view **view, char why[MIG_APP_WHY_MAX])
-{
-    *view = NULL;
-    enum mig_err err = mig_poll(&look->poller, mig_app_now_ns());
-    if (err == MIG_OK)
-        *view = mig_cache_view(look->cache);
-    if (*view != NULL)
-        return MIG_EXIT_OK;
-    const char *reason = look->poller.reason[0] != '\0' ? look->poller.reason : mig_err_text(err);
-    (void)snprintf(why, MIG_APP_WHY_MAX, "the contract cannot be read from %s: %s",
-                   mig_rpc_origin(look->rpc), reason);
-    return MIG_EXIT_UNAVAILABLE;
-}
-
-int mig_look_now(struct mig_look *look, const struct mig_view **view)
-{
-    char why[MIG_APP_WHY_MAX];
-    mig_app_progress("reading the contract from %s", mig_rpc_origin(look->rpc));
-    int status = mig_look_try(look, view, why);
-    return status == MIG_EXIT_OK ? status : mig_app_fail(status, "%s", why);
-}
-
-void mig_look_close(struct mig_look *look)
-{
-    mig_cache_free(&look->cache);
-    mig_rpc_free(&look->rpc);
 }
 
 struct mig_plan mig_app_plan(const struct mig_app *app, const struct mig_view *view,

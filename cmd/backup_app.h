@@ -10,7 +10,9 @@
 
 #include "backup/plan.h"
 #include "backup/vault.h"
+#include "chain/meaning.h"
 #include "chain/poll.h"
+#include "chain/quorum.h"
 #include "cmd/config.h"
 #include "cmd/log.h"
 #include "cmd/options.h"
@@ -22,6 +24,7 @@ struct mig_app {
     const char *home;
     const char *config_path; /* NULL: home/mpc-backup.conf */
     bool json, help, send;
+    const char *role, *key;   /* access-key */
     const char *operator_key; /* register --send */
     const char *network;      /* register */
     const char *wait;         /* seconds, restore and register --send */
@@ -57,11 +60,21 @@ uint64_t mig_app_max_staleness_ns(const struct mig_app *app);
 enum mig_announce mig_app_announce(const struct mig_app *app);
 enum mig_dialect mig_app_dialect(const struct mig_app *app);
 
-/* One-shot reading of the contract. */
+/* One-shot reading of the contract: its endpoints one after the other, until
+ * enough of them agree. */
 struct mig_look {
-    struct mig_rpc *rpc;
+    struct mig_rpc *rpc; /* all of them, standing in for each other: for transactions */
     struct mig_cache *cache;
-    struct mig_poller poller;
+    const char *account;
+    struct mig_quorum quorum;
+    struct mig_look_at {
+        struct mig_rpc *rpc;
+        struct mig_poller poller;
+        struct mig_meaning_memo memo;
+    } at[MIG_ENDPOINTS_MAX];
+    size_t first; /* asked first: the last that answered before the others were needed */
+    bool known;   /* how the contract is spoken to, as enough endpoints say */
+    struct mig_speech speech;
 };
 int mig_look_open(struct mig_app *app, struct mig_look *look);
 /* *view is the caller's to release. */
@@ -71,13 +84,13 @@ int mig_look_try(struct mig_look *look, const struct mig_view **view, char why[M
 void mig_look_close(struct mig_look *look);
 
 /* announce=contract: sends publish_ephemeral_key through a connection of its
- * own, spoken as whichever of watch and poller is set has learnt. */
+ * own, spoken as whichever of watch and look is set has learnt. */
 struct mig_watch;
 struct mig_app_publisher {
     const struct mig_app *app;
     struct mig_log *log; /* of `run`; NULL: what fails is said on standard error */
     struct mig_watch *watch;
-    const struct mig_poller *poller;
+    const struct mig_look *look;
     struct mig_rpc *rpc;
     struct mig_sender *sender;
 };
@@ -89,6 +102,9 @@ void mig_app_publisher_close(struct mig_app_publisher *publisher);
 /* The plan for this view with what the vault holds now. */
 struct mig_plan mig_app_plan(const struct mig_app *app, const struct mig_view *view,
                              struct mig_facts *facts, struct mig_note *note);
+/* [contract] rpc and quorum make sense; says so otherwise. */
+int mig_app_check_endpoints(const struct mig_app *app, const char *path);
+
 /* Exit status of an operation against a node. */
 int mig_app_status_of(const struct mig_result *result);
 /* Exit status of a reason to do nothing. */
@@ -102,6 +118,8 @@ const char *mig_app_key(const uint8_t key[MIG_KEY_LEN]);
 /* The verbs. */
 int mig_verb_keygen(struct mig_app *app);
 int mig_verb_register(struct mig_app *app);
+int mig_verb_access_key(struct mig_app *app);
+int mig_verb_watch(struct mig_app *app);
 int mig_verb_backup(struct mig_app *app);
 int mig_verb_restore(struct mig_app *app);
 int mig_verb_run(struct mig_app *app);

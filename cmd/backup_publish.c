@@ -34,8 +34,8 @@ static bool learn_speech(const struct mig_app_publisher *p, struct mig_speech *s
 {
     if (p->watch != NULL)
         return mig_watch_speech(p->watch, speech, NULL);
-    *speech = p->poller->speech;
-    return p->poller->known;
+    *speech = p->look->speech;
+    return p->look->known;
 }
 
 static void complain(const struct mig_app_publisher *p, enum mig_err err,

@@ -31,7 +31,8 @@ struct mig_config_file {
 struct reader {
     const char *at, *end;
     int line;
-    bool indented; /* the current line starts with white space */
+    bool indented;                     /* the current line starts with white space */
+    const struct mig_config_key *list; /* given by the line before, and may go on */
     const char *name, *folder;
     struct mig_config_file *config;
     enum mig_err err; /* of the first complaint */
@@ -123,6 +124,7 @@ static const char *read_typed(const struct mig_config_key *key, const char *text
     const char *rest = "";
     switch (key->kind) {
     case MIG_CONFIG_TEXT:
+    case MIG_CONFIG_LIST:
     case MIG_CONFIG_PATH:
         return NULL;
     case MIG_CONFIG_DURATION:
@@ -212,9 +214,48 @@ static enum mig_err complain_key(struct reader *r, const char *section, const ch
     return complain(r, r->line, "unknown key in [%s]", section);
 }
 
+/* A further line of the list that was given last. */
+static bool continues(const struct reader *r, const char *section, const char *name, size_t *at)
+{
+    for (*at = 0; *at < r->config->count; (*at)++) {
+        const struct mig_config_key *key = &r->config->keys[*at];
+        const char *text = r->config->values[*at].text;
+        if (key->kind == MIG_CONFIG_LIST && text != NULL && r->list == key &&
+            strcmp(key->section, section) == 0 && strcmp(key->name, name) == 0)
+            return text[0] != '\0' && text[strlen(text) - 1] == ',';
+    }
+    return false;
+}
+
+/* Of such a line inih leaves the comment where it is. */
+static size_t without_comment(const char *text)
+{
+    size_t len = strlen(text);
+    for (size_t i = 1; i < len; i++)
+        if (text[i] == ';' && (text[i - 1] == ' ' || text[i - 1] == '\t'))
+            len = i;
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+        len--;
+    return len;
+}
+
+static enum mig_err append(struct reader *r, struct value *value, const char *text)
+{
+    char *longer = NULL;
+    if (asprintf(&longer, "%s %.*s", value->text, (int)without_comment(text), text) < 0)
+        return r->err = MIG_ERR_NOMEM;
+    free(value->text);
+    value->text = longer;
+    return MIG_OK;
+}
+
 static enum mig_err take_line(struct reader *r, const char *section, const char *name,
                               const char *text)
 {
+    size_t at;
+    if (r->indented && continues(r, section, name, &at))
+        return append(r, &r->config->values[at], text);
+    r->list = NULL;
     if (r->indented)
         return complain(r, r->line, "a line must not start with white space");
     if (!has_section(r->config, section))
@@ -228,6 +269,7 @@ static enum mig_err take_line(struct reader *r, const char *section, const char 
                             r->config->values[i].line);
         if (text[0] == '\0')
             return complain(r, r->line, "[%s] %s has no value", section, name);
+        r->list = key->kind == MIG_CONFIG_LIST ? key : NULL;
         return take(r, i, text, r->line);
     }
     return complain_key(r, section, name);

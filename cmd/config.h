@@ -13,6 +13,8 @@
 
 enum mig_config_kind {
     MIG_CONFIG_TEXT = 0,
+    MIG_CONFIG_LIST,     /* words separated by commas; after a comma at the end of a line it goes
+                            on in the next line that starts with white space */
     MIG_CONFIG_PATH,     /* relative ones are below the folder given to load */
     MIG_CONFIG_DURATION, /* "250ms", "5s", "10m", "2h"; bare numbers are seconds; kept in
                             milliseconds */
@@ -34,7 +36,8 @@ struct mig_config_key {
 /* Rows of [contract], which every program has. */
 #define MIG_CONFIG_CONTRACT_KEYS                                                                   \
     {.section = "contract", .name = "account", .required = true},                                  \
-        {.section = "contract", .name = "rpc", .required = true},                                  \
+        {.section = "contract", .name = "rpc", .kind = MIG_CONFIG_LIST, .required = true},         \
+        {.section = "contract", .name = "quorum", .kind = MIG_CONFIG_NUMBER, .min = 1, .max = 8},  \
         {.section = "contract",                                                                    \
          .name = "dialect",                                                                        \
          .kind = MIG_CONFIG_CHOICE,                                                                \

@@ -148,6 +148,7 @@ static void fill_config(const struct mig_config_file *file, struct mig_config *o
         .state_dir = mig_config_text(file, "store", "path"),
         .store_key = mig_config_text(file, "store", "key"),
         .rpc = mig_config_text(file, "contract", "rpc"),
+        .quorum = (uint32_t)mig_config_number(file, "contract", "quorum"),
         .dialect = dialects[mig_config_number(file, "contract", "dialect")],
         .poll_interval_ms = (uint32_t)mig_config_number(file, "contract", "poll_interval"),
         .max_staleness_s = (uint32_t)(mig_config_number(file, "contract", "max_staleness") / 1000),

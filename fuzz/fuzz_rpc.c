@@ -39,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct mig_tip head;
     struct mig_access_key key;
     struct mig_outcome outcome;
+    struct mig_node_status status;
     struct mig_rpc_error e;
     uint8_t hash[MIG_DIGEST_LEN];
     enum mig_err err = mig_envelope_view(text, size, &view, &e);
@@ -51,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     err = mig_envelope_block(text, size, &head, &e);
     is_whole(err, &e);
     require((err == MIG_OK) == (mig_hash_parse(head.hash, hash) == MIG_OK));
+    is_whole(mig_envelope_status(text, size, &status, &e), &e);
     is_whole(mig_envelope_access_key(text, size, &key, &e), &e);
     is_whole(mig_envelope_outcome(text, size, &outcome, &e), &e);
     is_printable(outcome.reason);

@@ -237,7 +237,9 @@ struct mig_config {
     const char *state_dir;    /* folder, 0700: keyshares, nonce journal, records */
     const char
         *store_key;  /* file: 64 hex digits, seals the keyshare store [NULL: the host stores] */
-    const char *rpc; /* JSON-RPC URL [NULL: the host feeds the contract state] */
+    const char *rpc; /* JSON-RPC URLs "url, url, url", at most 8 [NULL: the host feeds the contract
+                        state] */
+    uint32_t quorum; /* a change is believed when so many of them tell it [more than half] */
     enum mig_config_dialect dialect;
     uint32_t poll_interval_ms;  /* [1000] */
     uint32_t max_staleness_s;   /* older views refuse [30] */
@@ -255,7 +257,7 @@ struct mig_plugin;
 /*
  * Starts the service: loads keys, opens the store, binds the listeners, starts
  * its threads (one per listener, one for deadlines, one for hooks and
- * transactions, and with `rpc` one that polls) and returns without waiting for
+ * transactions, and with `rpc` one that polls for each URL) and returns without waiting for
  * the chain. `host` is copied; NULL means all defaults. On failure nothing is
  * left running and `why` (NULL or at least MIG_WHY_MAX bytes) holds one
  * sentence for the operator: what is wrong and what to do, without secrets.

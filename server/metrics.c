@@ -273,16 +273,59 @@ static void write_cancellations(FILE *f, const struct mig_listener_stats *l)
     number(f, "mpc_migration_cancel_seconds_count", l->cancels);
 }
 
-/* One endpoint today; the label is there so that more do not rename anything. */
-static void write_rpc(FILE *f, const struct mig_rpc_counts *rpc)
+/* One sample per endpoint, in the order of the configuration. */
+static void write_endpoints(FILE *f, const struct mig_status *s, const char *name, const char *type,
+                            const char *help, uint64_t (*value)(const struct mig_watch_stats *e))
 {
-    head(f, "mpc_migration_rpc_requests_total", "counter", "Questions asked of the chain.");
-    labelled(f, "mpc_migration_rpc_requests_total", "endpoint_index", "0", rpc->requests);
-    head(f, "mpc_migration_rpc_failures_total", "counter", "Questions without a usable answer.");
-    labelled(f, "mpc_migration_rpc_failures_total", "endpoint_index", "0", rpc->failures);
-    head(f, "mpc_migration_rpc_disagreements_total", "counter",
-         "Answers that do not parse or contradict earlier ones.");
-    labelled(f, "mpc_migration_rpc_disagreements_total", "endpoint_index", "0", rpc->disagreements);
+    head(f, name, type, help);
+    for (size_t i = 0; i < s->rpc_count; i++)
+        (void)fprintf(f, "%s{endpoint_index=\"%zu\"} %llu\n", name, i,
+                      (unsigned long long)value(&s->rpc[i]));
+}
+
+static uint64_t requests_of(const struct mig_watch_stats *e)
+{
+    return e->polls;
+}
+
+static uint64_t failures_of(const struct mig_watch_stats *e)
+{
+    return e->failures;
+}
+
+static uint64_t disagreements_of(const struct mig_watch_stats *e)
+{
+    return e->disagreements;
+}
+
+static uint64_t height_of(const struct mig_watch_stats *e)
+{
+    return e->height;
+}
+
+static uint64_t agreement_of(const struct mig_watch_stats *e)
+{
+    return e->agreement == MIG_AGREEMENT_AGREES;
+}
+
+static void write_rpc(FILE *f, const struct mig_status *s)
+{
+    if (s->rpc_count == 0)
+        return;
+    write_endpoints(f, s, "mpc_migration_rpc_requests_total", "counter",
+                    "Looks at the contract through this endpoint.", requests_of);
+    write_endpoints(f, s, "mpc_migration_rpc_failures_total", "counter",
+                    "Looks without a usable answer.", failures_of);
+    write_endpoints(f, s, "mpc_migration_rpc_disagreements_total", "counter",
+                    "Times the endpoint was outvoted, and its contrary answers while it was.",
+                    disagreements_of);
+    write_endpoints(f, s, "mpc_migration_rpc_height", "gauge", "Newest final block it told of.",
+                    height_of);
+    if (s->rpc_count == 1)
+        return;
+    write_endpoints(f, s, "mpc_migration_rpc_agrees", "gauge",
+                    "1 while the endpoint tells what is believed.", agreement_of);
+    one(f, "mpc_migration_rpc_quorum", "gauge", "Endpoints that must agree.", s->rpc_quorum);
 }
 
 static void milliseconds(FILE *f, const char *name, uint64_t ms)
@@ -329,7 +372,7 @@ char *mig_status_metrics(const struct mig_status *s, size_t *len)
                  "result", imports, s->counters->imports, MIG_IMPORT_RESULT_COUNT);
     write_listener(f, &s->listener);
     write_cancellations(f, &s->listener);
-    write_rpc(f, &s->rpc);
+    write_rpc(f, s);
     write_process(f);
     bool failed = ferror(f) != 0;
     if (fclose(f) != 0 || failed) {

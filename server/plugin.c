@@ -139,6 +139,14 @@ static void fill_view(const struct mig_plugin *p, const struct mig_view *view,
     out->stored_epoch = out->has_stored ? receipt.epoch : 0;
 }
 
+static void fill_rpc(const struct mig_plugin *p, struct mig_status *out)
+{
+    out->rpc_count = p->watch != NULL ? mig_watch_count(p->watch) : 0;
+    out->rpc_quorum = p->watch != NULL ? mig_watch_quorum(p->watch) : 0;
+    for (size_t i = 0; i < out->rpc_count; i++)
+        mig_watch_stats(p->watch, i, &out->rpc[i]);
+}
+
 static void fill_status(void *ctx, struct mig_status *out)
 {
     struct mig_plugin *p = ctx;
@@ -152,11 +160,7 @@ static void fill_status(void *ctx, struct mig_status *out)
         out->has_hook[i] = p->host.hook_stats(p->host.ctx, (enum mig_hook)i, &out->hook[i]);
     mig_keep_status(p->keep, &out->keep);
     mig_listener_stats(p->migration, &out->listener);
-    if (p->watch != NULL) {
-        struct mig_watch_stats watch;
-        mig_watch_stats(p->watch, &watch);
-        out->rpc = (struct mig_rpc_counts){.requests = watch.polls, .failures = watch.failures};
-    }
+    fill_rpc(p, out);
     const struct mig_view *view = mig_cache_view(p->cache);
     if (view != NULL)
         fill_view(p, view, out);
@@ -274,7 +278,9 @@ static enum mig_err start_watch(struct mig_plugin *p)
         return MIG_OK;
     struct mig_watch_options options = {
         .rpc_url = p->settings.rpc,
+        .quorum = p->settings.quorum,
         .contract = p->settings.contract,
+        .account = p->settings.account,
         .dialect = p->settings.dialect,
         .poll_ms = p->settings.poll_interval_ms,
         .cache = p->cache,

@@ -7,6 +7,7 @@
 
 #include "auth/signature.h"
 #include "chain/account.h"
+#include "chain/endpoints.h"
 
 enum {
     POLL_DEFAULT_MS = 1000,
@@ -56,6 +57,21 @@ static enum mig_err check_values(const struct mig_config *c, const struct mig_ho
     return MIG_OK;
 }
 
+/* The endpoints, and how many must agree. */
+static enum mig_err check_rpc(const struct mig_config *c, char *why)
+{
+    struct mig_endpoints list;
+    if (c->rpc == NULL)
+        return MIG_OK;
+    if (mig_endpoints_parse(c->rpc, &list) != MIG_OK)
+        return refuse(why, "rpc",
+                      "is not a list of at most 8 different URLs of the form "
+                      "http(s)://host[:port][/path][?query], separated by commas");
+    if (mig_endpoints_quorum(list.count, c->quorum) == 0)
+        return refuse(why, "quorum", "is more than there are endpoints in rpc");
+    return MIG_OK;
+}
+
 static char *copy(const char *text, bool *failed)
 {
     if (text == NULL)
@@ -75,6 +91,7 @@ static enum mig_err copy_values(const struct mig_config *c, struct mig_settings 
     out->listen = copy(c->listen, &failed);
     out->admin = copy(c->admin, &failed);
     out->dialect = (enum mig_dialect)c->dialect;
+    out->quorum = c->quorum;
     out->poll_interval_ms = c->poll_interval_ms != 0 ? c->poll_interval_ms : POLL_DEFAULT_MS;
     out->max_staleness_s = c->max_staleness_s != 0 ? c->max_staleness_s : STALENESS_DEFAULT_S;
     out->key_delay_s = c->key_delay_s;
@@ -149,6 +166,8 @@ enum mig_err mig_settings_load(const struct mig_config *config, const struct mig
     enum mig_err err = mig_crypto_init();
     if (err == MIG_OK)
         err = check_values(config, host, why);
+    if (err == MIG_OK)
+        err = check_rpc(config, why);
     if (err == MIG_OK)
         err = copy_values(config, out);
     if (err == MIG_OK)

@@ -16,6 +16,7 @@ struct mig_settings {
     struct mig_secret *operator_key; /* NULL: none */
     struct mig_secret *store_key;    /* NULL: the host stores */
     enum mig_dialect dialect;
+    uint32_t quorum; /* as configured */
     uint32_t poll_interval_ms;
     uint32_t max_staleness_s;
     uint32_t key_delay_s;

@@ -184,12 +184,37 @@ static json_t *reasons_json(const struct mig_status *s)
     return list;
 }
 
+static json_t *endpoint_json(const struct mig_watch_stats *e)
+{
+    return json_pack("{s:s,s:s,s:s,s:o,s:s?,s:I,s:I,s:I,s:o}", "origin", e->origin, "agreement",
+                     mig_agreement_text(e->agreement), "chain", e->chain_id, "height",
+                     big(e->height), "failure", e->reason[0] != '\0' ? e->reason : NULL, "requests",
+                     (json_int_t)e->polls, "failures", (json_int_t)e->failures, "disagreements",
+                     (json_int_t)e->disagreements, "answered_at", time_or_null(e->ok_at));
+}
+
+/* Sums first, then each endpoint. */
+static json_t *rpc_json(const struct mig_status *s)
+{
+    json_int_t requests = 0, failures = 0, disagreements = 0;
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->rpc_count; i++) {
+        requests += (json_int_t)s->rpc[i].polls;
+        failures += (json_int_t)s->rpc[i].failures;
+        disagreements += (json_int_t)s->rpc[i].disagreements;
+        (void)json_array_append_new(list, endpoint_json(&s->rpc[i]));
+    }
+    return json_pack("{s:I,s:I,s:I,s:I,s:o}", "requests", requests, "failures", failures,
+                     "disagreements", disagreements, "quorum", (json_int_t)s->rpc_quorum,
+                     "endpoints", list);
+}
+
 char *mig_status_json(const struct mig_status *s, size_t *len)
 {
     const char *reasons[MIG_REASONS_MAX];
     const struct mig_counters *c = s->counters;
     json_t *root = json_pack(
-        "{s:s,s:b,s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:{s:I,s:I,s:I},s:o}", "version",
+        "{s:s,s:b,s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version",
         MIG_VERSION, "ready", mig_status_reasons(s, reasons) == 0, "reasons", reasons_json(s),
         "contract_id", s->contract, "account", s->account, "identity", key_text(true, s->identity),
         "started_at", time_or_null(s->started_at), "contract", contract_json(s), "node",
@@ -197,8 +222,7 @@ char *mig_status_json(const struct mig_status *s, size_t *len)
         last_backup(&c->last_backup_served_epoch, &c->last_backup_served_at),
         "last_backup_acknowledged",
         last_backup(&c->last_backup_acknowledged_epoch, &c->last_backup_acknowledged_at), "rpc",
-        "requests", (json_int_t)s->rpc.requests, "failures", (json_int_t)s->rpc.failures,
-        "disagreements", (json_int_t)s->rpc.disagreements, "connections", traffic_json(s));
+        rpc_json(s), "connections", traffic_json(s));
     char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     *len = text != NULL ? strlen(text) : 0;

@@ -6,16 +6,12 @@
  * fills it, the pages only format it. No secrets; keys in it are public and in
  * the contract.
  */
+#include "chain/endpoints.h"
 #include "chain/view.h"
+#include "chain/watch.h"
 #include "handlers/counters.h"
 #include "server/keeper.h"
 #include "server/listener.h"
-
-struct mig_rpc_counts {
-    uint64_t requests;
-    uint64_t failures;      /* no answer, or one that is none */
-    uint64_t disagreements; /* answers that did not parse or contradict what was seen */
-};
 
 struct mig_status {
     /* Who. Strings borrowed until the next call. */
@@ -49,7 +45,9 @@ struct mig_status {
     bool has_hook[MIG_HOOK_COUNT]; /* what the host tells of its hooks */
     struct mig_hook_stats hook[MIG_HOOK_COUNT];
 
-    struct mig_rpc_counts rpc;
+    /* The endpoints; none when the host feeds. */
+    size_t rpc_count, rpc_quorum;
+    struct mig_watch_stats rpc[MIG_ENDPOINTS_MAX];
     const struct mig_counters *counters;
     struct mig_listener_stats listener;
 };

@@ -84,6 +84,36 @@ static void refuses_a_key_given_twice_or_without_a_value(void)
     refuses("[node]\naccount = ; alice\n", "x.conf:2: [node] account has no value");
 }
 
+static void a_list_goes_on_in_indented_lines(void)
+{
+    static const struct mig_config_key table[] = {
+        {.section = "contract", .name = "rpc", .kind = MIG_CONFIG_LIST, .required = true},
+        {.section = "contract", .name = "account"}};
+    static const struct {
+        const char *text, *value, *complaint;
+    } cases[] = {
+        {"[contract]\nrpc = a, b\n", "a, b", NULL},
+        {"[contract]\nrpc = a,\n  b,\n\tc ; the last\naccount = x\n", "a, b, c", NULL},
+        {"[contract]\nrpc = a\n  b\n", NULL, "x.conf:3: a line must not start with white space"},
+        {"[contract]\nrpc = a,\naccount = x,\n b\n", NULL,
+         "x.conf:4: a line must not start with white space"},
+        {"[contract]\naccount = x\n b\nrpc = a\n", NULL,
+         "x.conf:3: a line must not start with white space"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct mig_config_file *c = NULL;
+        why[0] = '\0';
+        enum mig_err err = mig_config_parse(cases[i].text, strlen(cases[i].text), "x.conf", NULL,
+                                            table, 2, &c, why);
+        CU_ASSERT_EQUAL(err, cases[i].value != NULL ? MIG_OK : MIG_ERR_MALFORMED);
+        if (cases[i].value != NULL && c != NULL)
+            CU_ASSERT_STRING_EQUAL(mig_config_text(c, "contract", "rpc"), cases[i].value);
+        if (cases[i].complaint != NULL)
+            CU_ASSERT_STRING_EQUAL(why, cases[i].complaint);
+        mig_config_free(&c);
+    }
+}
+
 static void refuses_lines_that_are_neither(void)
 {
     const char *neither = "x.conf:2: neither `key = value` nor `[section]` nor a comment";
@@ -153,6 +183,7 @@ int main(void)
         TEST(reads_values_and_fallbacks),
         TEST(refuses_unknown_sections_and_keys_with_the_nearest_name),
         TEST(refuses_a_key_given_twice_or_without_a_value),
+        TEST(a_list_goes_on_in_indented_lines),
         TEST(refuses_lines_that_are_neither),
         TEST(refuses_wrong_types_without_repeating_the_value),
         TEST(names_what_is_missing),

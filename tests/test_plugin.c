@@ -293,6 +293,10 @@ static void refuses_what_cannot_work(void)
     refuses(c, &host, MIG_ERR_DENIED, "192.0.2.1");
     c = config(), c.access_key = access_key, c.rpc = "ftp://x";
     refuses(c, NULL, MIG_ERR_MALFORMED, "rpc");
+    c.rpc = "http://127.0.0.1:1,http://127.0.0.1:1";
+    refuses(c, NULL, MIG_ERR_MALFORMED, "rpc");
+    c.rpc = "http://127.0.0.1:1,http://127.0.0.1:2", c.quorum = 3;
+    refuses(c, NULL, MIG_ERR_MALFORMED, "quorum");
 }
 
 static void refuses_key_files_that_others_can_read(void)

@@ -657,6 +657,69 @@ static void every_refusal_of_a_transaction_is_told_apart(void)
     CU_ASSERT_STRING_EQUAL(e.reason, "SomethingNew");
 }
 
+static void reads_which_chain_it_is(void)
+{
+    static const struct {
+        const char *body, *chain;
+    } cases[] = {
+        {"{\"result\":{\"version\":{},\"chain_id\":\"mainnet\",\"sync_info\":{}}}", "mainnet"},
+        {"{\"result\":{\"chain_id\":\"\"}}", NULL},
+        {"{\"result\":{}}", NULL},
+        {"{\"result\":{\"chain_id\":\"a\\nb\"}}", NULL},
+        {"{\"result\":{\"chain_id\":\"a\",\"chain_id\":\"b\"}}", NULL},
+        {"{\"result\":{\"chain_id\":\"" HASH HASH "\"}}", NULL},
+    };
+    struct mig_node_status status;
+    struct mig_rpc_error e;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        enum mig_err err = mig_envelope_status(cases[i].body, strlen(cases[i].body), &status, &e);
+        CU_ASSERT_EQUAL(err, cases[i].chain != NULL ? MIG_OK : MIG_ERR_MALFORMED);
+        CU_ASSERT_STRING_EQUAL(status.chain_id, cases[i].chain != NULL ? cases[i].chain : "");
+    }
+}
+
+static bool broken(struct scripted *s, int fd, const char *body, unsigned n)
+{
+    (void)s;
+    (void)body;
+    (void)n;
+    scripted_reply(fd, "503 Service Unavailable", "");
+    return true;
+}
+
+static bool names_a_chain(struct scripted *s, int fd, const char *body, unsigned n)
+{
+    (void)s;
+    (void)body;
+    (void)n;
+    scripted_reply(fd, "200 OK", "{\"result\":{\"chain_id\":\"mainnet\"}}");
+    return true;
+}
+
+static void another_endpoint_stands_in_from_the_next_call_on(void)
+{
+    struct scripted *a = scripted_start(broken, NULL), *b = scripted_start(names_a_chain, NULL);
+    char list[160];
+    struct mig_rpc *rpc;
+    struct mig_node_status status;
+    (void)snprintf(list, sizeof list, "%s, %s/path", a->url, b->url);
+    const struct mig_rpc_options o = {.url = list, .timeout_ms = 5000};
+    CU_ASSERT_EQUAL_FATAL(mig_rpc_new(&o, &rpc), MIG_OK);
+    CU_ASSERT_EQUAL(mig_rpc_count(rpc), 2);
+    CU_ASSERT_EQUAL(mig_rpc_status(rpc, &status), MIG_ERR_RETRY);
+    CU_ASSERT_STRING_EQUAL(mig_rpc_origin(rpc), a->url);
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(mig_rpc_status(rpc, &status), MIG_OK);
+        CU_ASSERT_STRING_EQUAL(mig_rpc_origin(rpc), b->url);
+    }
+    mig_rpc_next(rpc);
+    CU_ASSERT_STRING_EQUAL(mig_rpc_origin(rpc), a->url);
+    CU_ASSERT_EQUAL(atomic_load(&a->requests), 1);
+    mig_rpc_free(&rpc);
+    scripted_stop(a);
+    scripted_stop(b);
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -684,6 +747,8 @@ int main(void)
         TEST(reads_access_keys),
         TEST(reads_outcomes),
         TEST(every_refusal_of_a_transaction_is_told_apart),
+        TEST(reads_which_chain_it_is),
+        TEST(another_endpoint_stands_in_from_the_next_call_on),
     };
     return run_tests("rpc", tests, sizeof tests / sizeof *tests);
 }

@@ -212,7 +212,7 @@ static void a_block_that_does_not_advance_is_not_read_again(void)
     CU_ASSERT_EQUAL(c->views, 1);
     (void)pthread_mutex_unlock(&c->lock);
     struct mig_watch_stats stats;
-    mig_watch_stats(b.watch, &stats);
+    mig_watch_stats(b.watch, 0, &stats);
     CU_ASSERT(stats.height == 100 && stats.failing == 0 && stats.failures == 0 && stats.polls >= 6);
     CU_ASSERT(stats.ok_at > 0 && strncmp(stats.origin, "http://127.0.0.1:", 17) == 0);
     CU_ASSERT_PTR_NULL(strstr(stats.origin, "secret"));
@@ -251,7 +251,7 @@ static void a_failing_endpoint_is_reported_once_and_retried(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(c->last_log, "rpc_failed http://127.0.0.1:"));
     CU_ASSERT_PTR_NOT_NULL(strstr(c->last_log, "HTTP 503"));
     (void)pthread_mutex_unlock(&c->lock);
-    mig_watch_stats(b.watch, &stats);
+    mig_watch_stats(b.watch, 0, &stats);
     CU_ASSERT(stats.failing >= 5 && stats.failures == stats.failing && stats.ok_at == 0);
     CU_ASSERT_PTR_NOT_NULL(strstr(stats.reason, "HTTP 503"));
     (void)pthread_mutex_lock(&c->lock);
@@ -259,7 +259,7 @@ static void a_failing_endpoint_is_reported_once_and_retried(void)
     AWAIT(c, c->generation == 1);
     AWAIT(c, strstr(c->last_log, "rpc_ok") != NULL);
     (void)pthread_mutex_unlock(&c->lock);
-    mig_watch_stats(b.watch, &stats);
+    mig_watch_stats(b.watch, 0, &stats);
     CU_ASSERT(stats.failing == 0 && stats.ok_at > 0 && stats.reason[0] == '\0');
     tear_down(&b);
 }
