@@ -493,7 +493,7 @@ enum mig_err mig_envelope_status(const char *json, size_t len, struct mig_node_s
                                  struct mig_rpc_error *e)
 {
     memset(out, 0, sizeof *out);
-    enum mig_err err = read_envelope(json, len, read_node_status, out, e);
+    enum mig_err err = mig_envelope_read(json, len, read_node_status, out, e);
     if (err != MIG_OK)
         memset(out, 0, sizeof *out);
     return err;

@@ -5,7 +5,7 @@
 
 /* An endpoint looks once while each of the others does: with that many moves
  * missed for each it has been wrong or away for about three looks. */
-enum { PATIENCE = 3 };
+enum { PATIENCE = 3, TALK = 9 /* votes of an endpoint without any effect */ };
 
 _Static_assert(MIG_ENDPOINTS_MAX <= 8, "struct mig_tally has a bit for each");
 
@@ -92,6 +92,14 @@ static void judge(struct mig_quorum *q, size_t voter, struct mig_tally *tally)
     v->outvoted = false;
 }
 
+static bool is_idle_talk(const struct mig_quorum *q)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < q->count; i++)
+        n += q->voters[i].idle >= TALK;
+    return n >= q->need;
+}
+
 struct mig_tally mig_quorum_vote(struct mig_quorum *q, size_t voter, const struct mig_vote *vote)
 {
     struct mig_tally tally = {0};
@@ -104,11 +112,14 @@ struct mig_tally mig_quorum_vote(struct mig_quorum *q, size_t voter, const struc
         q->believes = true;
         q->belief.block = block;
         memcpy(q->belief.meaning, vote->meaning, MIG_DIGEST_LEN);
-        q->idle = 0;
         count_missing(q, voter, &tally);
+        for (size_t i = 0; i < q->count; i++)
+            q->voters[i].idle = 0;
+        q->is_split = false;
     } else {
-        q->idle++;
-        tally.split = q->idle == PATIENCE * q->count;
+        v->idle++;
+        tally.split = !q->is_split && is_idle_talk(q);
+        q->is_split |= tally.split;
     }
     judge(q, voter, &tally);
     return tally;

@@ -33,6 +33,7 @@ struct mig_voter {
     struct mig_vote vote;
     uint32_t missed; /* moves of the belief since it last supported one */
     bool outvoted;
+    uint32_t idle; /* its votes since the belief last moved */
 };
 
 struct mig_quorum {
@@ -40,7 +41,7 @@ struct mig_quorum {
     struct mig_voter voters[MIG_ENDPOINTS_MAX];
     bool believes;
     struct mig_vote belief;
-    uint32_t idle; /* votes since the belief last moved */
+    bool is_split;
 };
 
 /* 1 <= need <= count <= MIG_ENDPOINTS_MAX. */
@@ -53,7 +54,7 @@ struct mig_tally {
                       * else, stands still, lags or is silent */
     uint8_t back;    /* bit i: it supports the belief again */
     bool differs;    /* this vote is another outvoted endpoint's word against the belief */
-    bool split;      /* from now on the endpoints do not agree, though they talk */
+    bool split;      /* from now on enough endpoints talk, but do not agree */
 };
 struct mig_tally mig_quorum_vote(struct mig_quorum *quorum, size_t voter, const struct mig_vote *vote);
 

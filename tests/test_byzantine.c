@@ -320,7 +320,6 @@ static struct bench *outvotes(enum way way)
               "\"ed25519:GmaDrppBC7P5ARKV8g3djiwP89vz1jLK23V2GBjuAEGB\"},null]}";
     AWAIT(b, b->generation == 2);
     CU_ASSERT(!is_logged(b, "rpc_outvoted", 1) && !is_logged(b, "rpc_outvoted", 2));
-    CU_ASSERT_EQUAL(b->splits, 0);
     (void)pthread_mutex_unlock(&b->lock);
     struct mig_watch_stats stats;
     mig_watch_stats(b->watch, 0, &stats);
@@ -403,8 +402,11 @@ static void a_liar_cannot_keep_a_view_fresh(void)
     atomic_store(&b->nodes[1].way, GONE);
     atomic_store(&b->nodes[2].way, GONE);
     /* What is under way ends; from then on one endpoint advances alone. */
+    struct mig_watch_stats stats;
+    for (size_t i = 1; i < NODES; i++)
+        for (stats.failing = 0; stats.failing == 0; (void)poll(NULL, 0, 1))
+            mig_watch_stats(b->watch, i, &stats);
     (void)pthread_mutex_lock(&b->lock);
-    AWAIT(b, strstr(b->log, "rpc_split") != NULL);
     uint64_t height = b->height;
     unsigned before = atomic_load(&b->nodes[0].served);
     (void)pthread_mutex_unlock(&b->lock);
