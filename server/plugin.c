@@ -311,13 +311,13 @@ static enum mig_err build(struct mig_plugin *p, const struct mig_host *host, cha
     if (err == MIG_OK)
         err = open_migration(p, why);
     if (err == MIG_OK)
-        err = open_admin(p, why);
-    if (err == MIG_OK)
         err = mig_keep_start(p->keep);
     if (err != MIG_OK)
         return err;
     mig_cache_on_view(p->cache, on_view, p);
-    return start_watch(p);
+    err = start_watch(p);
+    /* Last, for it tells of all the others. */
+    return err == MIG_OK ? open_admin(p, why) : err;
 }
 
 enum mig_err mig_start(const struct mig_config *config, const struct mig_host *host,
@@ -355,15 +355,16 @@ enum mig_err mig_check(const struct mig_config *config, const struct mig_host *h
     return err;
 }
 
-/* Roof first: no new views, no new requests, then what they stood on. */
+/* Roof first: nobody looks at the house any more, no new views, no new
+ * requests, then what they stood on. */
 void mig_stop(struct mig_plugin **plugin, uint32_t drain_ms)
 {
     struct mig_plugin *p = *plugin;
     if (p == NULL)
         return;
+    mig_listener_stop(&p->admin, 0);
     mig_watch_stop(&p->watch);
     mig_listener_stop(&p->migration, drain_ms);
-    mig_listener_stop(&p->admin, 0);
     if (p->defaults != NULL)
         mig_defaults_cancel(p->defaults);
     mig_keep_free(&p->keep);
