@@ -11,6 +11,7 @@
 #include "server/late.h"
 
 enum { HEADROOM = 64, NS_PER_S = 1000000000 };
+static const uint64_t LOOK_NS = 500000000; /* between looks at who still owes a body */
 static const uint64_t NS_PER_MS = 1000000;
 
 static void lock(struct mig_connections *set)
@@ -129,7 +130,7 @@ struct mig_connection *mig_connection_open(struct mig_connections *set, int fd,
         c->home = set;
         c->fd = fd;
         c->phase = MIG_PHASE_HEAD;
-        c->authenticated = c->cut = c->begun = c->linger = false;
+        c->authenticated = c->cut = c->ended = c->begun = c->linger = false;
         c->deadline = deadline;
         c->exchange = NULL;
         c->peer = *peer;
@@ -188,6 +189,8 @@ void mig_connection_publish(struct mig_connection *connection, struct mig_exchan
     if (views != set->views && !mig_exchange_is_admitted(exchange, set->view))
         cut(connection, MIG_REAPED_CANCELLED);
     unlock(set);
+    if (phase == MIG_PHASE_BODY)
+        mig_reaper_expect(set->reaper, mig_deadline_now() + LOOK_NS);
 }
 
 bool mig_connection_enter(struct mig_connection *connection, enum mig_phase phase)
@@ -226,8 +229,25 @@ struct mig_exchange *mig_connection_rest(struct mig_connection *connection)
 static void expire(struct mig_connection *c)
 {
     if (c->phase == MIG_PHASE_BODY && c->home->plain)
-        mig_late_answer(c->fd);
+        mig_late_answer(c->fd, c->ended ? 400 : 408);
     cut(c, c->phase == MIG_PHASE_HEAD ? MIG_REAPED_HEAD : MIG_REAPED_REQUEST);
+}
+
+/* With epoll the library overlooks an end that comes together with the last
+ * bytes, and the import would wait for its deadline. Two looks, for what was
+ * read may still be on its way to the exchange. */
+static bool is_left(struct mig_connection *c)
+{
+    char next;
+    bool before = c->ended;
+    c->ended = c->phase == MIG_PHASE_BODY && recv(c->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    return before && c->ended;
+}
+
+static uint64_t next_look(const struct mig_connection *c, uint64_t now)
+{
+    bool often = c->phase == MIG_PHASE_BODY && now + LOOK_NS < c->deadline;
+    return often ? now + LOOK_NS : c->deadline;
 }
 
 uint64_t mig_connections_reap(struct mig_connections *set, uint64_t now)
@@ -237,10 +257,10 @@ uint64_t mig_connections_reap(struct mig_connections *set, uint64_t now)
     for (struct mig_connection *c = set->oldest; c != NULL; c = c->newer) {
         if (c->cut)
             continue;
-        if (c->deadline <= now)
+        if (is_left(c) || c->deadline <= now)
             expire(c);
-        else if (c->deadline < next)
-            next = c->deadline;
+        else if (next_look(c, now) < next)
+            next = next_look(c, now);
     }
     unlock(set);
     return next;

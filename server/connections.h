@@ -46,6 +46,7 @@ struct mig_connection {
     enum mig_phase phase;
     bool authenticated; /* it has carried an authenticated request */
     bool cut;
+    bool ended; /* nothing more will come, as the last look found */
     uint64_t deadline;
     struct mig_exchange *exchange; /* written by its own thread only */
 

@@ -23,17 +23,18 @@ static void format_date(char out[DATE_MAX])
                    t.tm_min, t.tm_sec);
 }
 
-void mig_late_answer(int fd)
+void mig_late_answer(int fd, unsigned status)
 {
     struct mig_response response;
     char date[DATE_MAX], out[HEAD_MAX];
-    mig_response_problem(408, "timeout", NULL, 0, &response);
+    mig_response_problem(status, status == 408 ? "timeout" : "malformed", NULL, 0, &response);
     format_date(date);
     int n = snprintf(out, sizeof out,
-                     "HTTP/1.1 408 Request Timeout\r\nDate: %s\r\nConnection: close\r\n"
+                     "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\n"
                      "Cache-Control: no-store\r\nContent-Type: application/problem+json\r\n"
                      "Content-Length: %zu\r\n\r\n%.*s",
-                     date, response.body_len, (int)response.body_len, (const char *)response.body);
+                     status, status == 408 ? "Request Timeout" : "Bad Request", date,
+                     response.body_len, (int)response.body_len, (const char *)response.body);
     if (n > 0 && (size_t)n < sizeof out)
         (void)!send(fd, out, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

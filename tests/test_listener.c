@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -408,6 +410,44 @@ static void an_idle_connection_is_cut_a_head_deadline_after_its_answer(void)
     CU_ASSERT_EQUAL(wire_status(&wire), 200);
     CU_ASSERT(wire_is_over(&wire));
     CU_ASSERT_EQUAL(stats().connections.reaped[MIG_REAPED_HEAD], 1);
+    wire_close(&wire);
+    stop();
+}
+
+/* The last bytes and the end in one segment: the library sees the bytes only. */
+static void a_body_that_ends_early_is_400_and_gives_the_import_back(void)
+{
+    int cork = 1;
+    start_with(&patient, &(struct rig_options){.is_destination = true});
+    get_offer_in_process();
+    rig_ask(&rig, MIG_RESOURCE_UPLOAD);
+    connect_open(&wire);
+    CU_ASSERT_EQUAL(setsockopt(wire.fd, IPPROTO_TCP, TCP_CORK, &cork, sizeof cork), 0);
+    CU_ASSERT(wire_send_ask(&wire, &rig, true));
+    CU_ASSERT(wire_send(&wire, rig.body, 10));
+    CU_ASSERT_EQUAL(shutdown(wire.fd, SHUT_WR), 0);
+    CU_ASSERT(wire_is_over(&wire));
+    CU_ASSERT_EQUAL(wire_status(&wire), 400);
+    CU_ASSERT_PTR_NOT_NULL(strstr(wire_body(&wire), "malformed"));
+    wire_close(&wire);
+    CU_ASSERT_EQUAL(stats().connections.reaped[MIG_REAPED_REQUEST], 1);
+    stop();
+    CU_ASSERT_EQUAL(rig.imports_ended, 1);
+    CU_ASSERT_FALSE(rig.ended_with_receipt);
+}
+
+static void a_whole_body_with_the_end_at_its_heels_is_answered(void)
+{
+    int cork = 1;
+    start_with(&patient, &(struct rig_options){.is_destination = true});
+    get_offer_in_process();
+    rig_ask(&rig, MIG_RESOURCE_UPLOAD);
+    connect_open(&wire);
+    CU_ASSERT_EQUAL(setsockopt(wire.fd, IPPROTO_TCP, TCP_CORK, &cork, sizeof cork), 0);
+    CU_ASSERT(wire_send_ask(&wire, &rig, false));
+    CU_ASSERT_EQUAL(shutdown(wire.fd, SHUT_WR), 0);
+    CU_ASSERT(wire_read_answer(&wire));
+    CU_ASSERT_EQUAL(wire_status(&wire), 201);
     wire_close(&wire);
     stop();
 }
@@ -904,6 +944,8 @@ int main(void)
         TEST(a_trickled_head_is_cut_at_its_deadline),
         TEST(a_silent_connection_is_cut_at_the_head_deadline),
         TEST(an_idle_connection_is_cut_a_head_deadline_after_its_answer),
+        TEST(a_body_that_ends_early_is_400_and_gives_the_import_back),
+        TEST(a_whole_body_with_the_end_at_its_heels_is_answered),
         TEST(a_trickled_body_is_cut_at_the_request_deadline_with_408),
         TEST(a_client_that_does_not_read_its_answer_is_cut),
         TEST(over_the_limit_the_oldest_without_an_authenticated_request_goes),
