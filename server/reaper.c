@@ -51,14 +51,15 @@ void mig_reaper_expect(struct mig_reaper *reaper, uint64_t deadline)
         wake(reaper);
 }
 
-/* True when there is nothing more to wait for. */
+/* True when there is nothing more to wait for. A few pieces a time: who sends
+ * as fast as we drop must not keep the thread from everybody's deadlines. */
 static bool drain(int fd)
 {
+    enum { PIECES = 16 };
     char dropped[16 * 1024];
-    ssize_t n;
-    do {
+    ssize_t n = sizeof dropped;
+    for (int i = 0; i < PIECES && n == (ssize_t)sizeof dropped; i++)
         n = recv(fd, dropped, sizeof dropped, MSG_DONTWAIT);
-    } while (n == (ssize_t)sizeof dropped);
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
