@@ -202,6 +202,20 @@ static void log_line(void *ctx, enum mig_log_level level, const char *event, con
 
 /* ---- building ---------------------------------------------------------------------- */
 
+/* A share that is missing from today on must not be a riddle tomorrow. */
+static void report_quarantine(const struct mig_defaults *d)
+{
+    char text[160];
+    size_t count = d->store != NULL ? mig_keystore_quarantined(d->store) : 0;
+    if (count == 0)
+        return;
+    (void)snprintf(text, sizeof text,
+                   "%zu damaged keyshare files were moved to keyshares/quarantine in state_dir; "
+                   "nothing was deleted",
+                   count);
+    say(d, MIG_LOG_ERROR, "keyshares_quarantined", text);
+}
+
 static enum mig_err open_store(struct mig_defaults *d, char *why)
 {
     char folder[4096];
@@ -257,6 +271,7 @@ enum mig_err mig_defaults_new(const struct mig_settings *settings, const struct 
     if (host != NULL)
         d->host = *host;
     enum mig_err err = open_store(d, why);
+    report_quarantine(d);
     if (err == MIG_OK)
         err = open_sender(d, why);
     if (err != MIG_OK) {

@@ -4,6 +4,10 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,6 +219,156 @@ static void a_node_that_lacks_its_shares_is_not_ready(void)
     mig_stop(&plugin, 0);
 }
 
+/* ---- several threads at once ---- */
+
+static struct mig_plugin *shared;
+static char admin_at[64], migration_at[64];
+static atomic_int inside, most_inside;
+
+static int connect_to(const char *address)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    const char *port = strrchr(address, ':');
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons((uint16_t)atoi(port + 1));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (const struct sockaddr *)&at, sizeof at) == 0)
+        return fd;
+    (void)close(fd);
+    return -1;
+}
+
+static void learn_addresses(void)
+{
+    (void)snprintf(admin_at, sizeof admin_at, "%s", mig_address(shared, MIG_LISTENER_ADMIN));
+    (void)snprintf(migration_at, sizeof migration_at, "%s",
+                   mig_address(shared, MIG_LISTENER_MIGRATION));
+}
+
+/* Inside a page: holds it until the other listener is gone, if it goes first. */
+static bool wait_for_the_other(void *ctx, enum mig_hook hook, struct mig_hook_stats *out)
+{
+    (void)ctx;
+    (void)out;
+    if (hook != 0)
+        return false;
+    atomic_store(&inside, 1);
+    for (int i = 0; i < 30; i++) {
+        int fd = connect_to(migration_at);
+        if (fd < 0)
+            break;
+        (void)close(fd);
+        (void)poll(NULL, 0, 10);
+    }
+    return false;
+}
+
+static void *ask_status(void *arg)
+{
+    static const char request[] = "GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    char answer[64];
+    int fd = connect_to(admin_at);
+    (void)arg;
+    if (fd < 0)
+        return NULL;
+    (void)!write(fd, request, sizeof request - 1);
+    while (read(fd, answer, sizeof answer) > 0)
+        ;
+    (void)close(fd);
+    return NULL;
+}
+
+static void a_page_that_is_being_made_outlives_nothing_it_tells_of(void)
+{
+    char why[MIG_WHY_MAX];
+    pthread_t asker;
+    struct mig_host curious = host;
+    curious.hook_stats = wait_for_the_other;
+    write_keys();
+    struct mig_config c = config();
+    c.listen_plain = true;
+    CU_ASSERT_EQUAL_FATAL(mig_start(&c, &curious, &shared, why), MIG_OK);
+    learn_addresses();
+    atomic_store(&inside, 0);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&asker, NULL, ask_status, NULL), 0);
+    while (atomic_load(&inside) == 0)
+        (void)poll(NULL, 0, 1);
+    mig_stop(&shared, 0);
+    (void)pthread_join(asker, NULL);
+}
+
+static enum mig_err slow_receipt(void *ctx, const struct mig_keyset *keyset,
+                                 struct mig_receipt *receipt)
+{
+    (void)ctx;
+    (void)keyset;
+    (void)receipt;
+    int now = atomic_fetch_add(&inside, 1) + 1;
+    if (now > atomic_load(&most_inside))
+        atomic_store(&most_inside, now);
+    (void)poll(NULL, 0, 2);
+    atomic_fetch_sub(&inside, 1);
+    return MIG_ERR_NOT_FOUND;
+}
+
+static void *ask_status_often(void *arg)
+{
+    for (int i = 0; i < 30; i++)
+        (void)ask_status(arg);
+    return NULL;
+}
+
+static void a_host_function_is_called_once_at_a_time(void)
+{
+    char why[MIG_WHY_MAX];
+    pthread_t asker;
+    struct mig_host slow = host;
+    slow.load_receipt = slow_receipt;
+    write_keys();
+    struct mig_config c = config();
+    CU_ASSERT_EQUAL_FATAL(mig_start(&c, &slow, &shared, why), MIG_OK);
+    learn_addresses();
+    feed(shared, 100, node->public_key);
+    atomic_store(&inside, 0);
+    atomic_store(&most_inside, 0);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&asker, NULL, ask_status_often, NULL), 0);
+    for (int i = 0; i < 30; i++)
+        (void)mig_is_ready(shared);
+    (void)pthread_join(asker, NULL);
+    CU_ASSERT_EQUAL(atomic_load(&most_inside), 1);
+    mig_stop(&shared, 0);
+}
+
+static atomic_uint quarantines;
+
+static void note_quarantine(void *ctx, enum mig_log_level level, const char *event,
+                            const char *text)
+{
+    (void)ctx;
+    (void)text;
+    atomic_fetch_add(&quarantines,
+                     level == MIG_LOG_ERROR && strcmp(event, "keyshares_quarantined") == 0);
+}
+
+static void a_damaged_keyshare_file_is_told_of(void)
+{
+    char why[MIG_WHY_MAX], path[512];
+    struct mig_host noting = host;
+    noting.log = note_quarantine;
+    write_keys();
+    struct mig_config c = config();
+    CU_ASSERT_EQUAL_FATAL(mig_start(&c, &noting, &shared, why), MIG_OK);
+    mig_stop(&shared, 0);
+    CU_ASSERT_EQUAL(atomic_load(&quarantines), 0);
+    (void)snprintf(path, sizeof path, "%s/keyshares/%064d.shares", state_dir, 0);
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    CU_ASSERT_EQUAL(write(fd, "rubbish", 7), 7);
+    (void)close(fd);
+    CU_ASSERT_EQUAL_FATAL(mig_start(&c, &noting, &shared, why), MIG_OK);
+    mig_stop(&shared, 0);
+    CU_ASSERT_EQUAL(atomic_load(&quarantines), 1);
+}
+
 static void bad_feeds_change_nothing(void)
 {
     char why[MIG_WHY_MAX];
@@ -343,6 +497,9 @@ int main(void)
         TEST(starts_answers_and_stops_without_a_trace),
         TEST(a_fed_view_moves_job_and_hooks),
         TEST(a_node_that_lacks_its_shares_is_not_ready),
+        TEST(a_page_that_is_being_made_outlives_nothing_it_tells_of),
+        TEST(a_host_function_is_called_once_at_a_time),
+        TEST(a_damaged_keyshare_file_is_told_of),
         TEST(bad_feeds_change_nothing),
         TEST(a_second_owner_of_the_store_is_refused),
         TEST(refuses_what_cannot_work),
