@@ -22,8 +22,10 @@ struct mig_keeper {
     bool (*honoured_key)(void *ctx, const struct mig_view *view, uint8_t key[MIG_KEY_LEN]);
     enum mig_job (*job)(void *ctx);
     uint64_t (*seat_lost_at)(void *ctx);
-    /* Takes and gives back the one import at a time; MIG_ERR_STATE: another runs (409 busy). */
-    enum mig_err (*import_begin)(void *ctx);
+    /* Takes and gives back the one import at a time, of the keyset it was
+     * admitted for; MIG_ERR_STATE: another runs, or the machine sees another
+     * keyset already or still (409 busy). */
+    enum mig_err (*import_begin)(void *ctx, const uint8_t keyset[MIG_DIGEST_LEN]);
     /* `receipt` NULL: it failed or was abandoned. */
     void (*import_end)(void *ctx, const struct mig_receipt *receipt);
     /* Proves that the store takes a durable write now (503 store_unavailable). */

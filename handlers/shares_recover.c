@@ -152,7 +152,7 @@ enum mig_problem mig_recover_show(struct mig_exchange *x)
 static enum mig_problem take_import_lock(struct mig_exchange *x)
 {
     const struct mig_keeper *keeper = &x->service->config.keeper;
-    enum mig_err err = keeper->import_begin(keeper->ctx);
+    enum mig_err err = keeper->import_begin(keeper->ctx, x->view->keyset_digest);
     if (err != MIG_OK)
         return err == MIG_ERR_STATE ? MIG_PROBLEM_BUSY : MIG_PROBLEM_STORE_UNAVAILABLE;
     /* Ours is the memory; never two in it, whatever the keeper says. */

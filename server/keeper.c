@@ -18,10 +18,14 @@
 #define JOURNAL_RECORD "machine"
 #define HONOUR_RECORD "honoured-key"
 
-enum { STORE_RESERVE = 1024 * 1024 }; /* free bytes without which no import starts */
+enum {
+    STORE_RESERVE = 1024 * 1024, /* free bytes without which no import starts */
+    LOOK_AGAIN_MS = 2000,        /* for shares that were missing, or could not be read */
+};
 
 struct mig_keep {
     struct mig_keep_config config;
+    pthread_mutex_t telling; /* so that the job told last is the last one; taken before `lock` */
     /* Protects everything below. Never held over a host function or the disk,
      * except for the records handlers depend on: the honoured key and receipts. */
     pthread_mutex_t lock;
@@ -39,6 +43,7 @@ struct mig_keep {
     struct mig_publisher publisher;
     uint64_t checked_generation; /* of the view whose shares were looked up */
     bool shares_missing;
+    uint64_t look_again_ms; /* while they are */
     bool store_failing;
     bool stopping;
     bool started;
@@ -138,6 +143,7 @@ static enum mig_err init_lock(struct mig_keep *keep)
         return MIG_ERR_NOMEM;
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&keep->lock, NULL);
+    (void)pthread_mutex_init(&keep->telling, NULL);
     int failed = pthread_cond_init(&keep->work, &attr);
     (void)pthread_condattr_destroy(&attr);
     return failed == 0 ? MIG_OK : MIG_ERR_NOMEM;
@@ -179,29 +185,47 @@ void mig_keep_free(struct mig_keep **keep)
     mig_view_release(&k->view);
     (void)pthread_cond_destroy(&k->work);
     (void)pthread_mutex_destroy(&k->lock);
+    (void)pthread_mutex_destroy(&k->telling);
     free(k);
     *keep = NULL;
 }
 
 /* ---- views --------------------------------------------------------------- */
 
-static void report_key(struct mig_keep *keep, const struct mig_view *view)
+/* What is to be said about a view once the lock is dropped: the host's log may
+ * ask us something. */
+struct news {
+    char key[MIG_KEY_TEXT_MAX]; /* "": the same as before */
+    bool unsaved;
+};
+
+static void tell_news(const struct mig_keep *keep, const struct news *news)
 {
-    if (!view->has_service_key)
-        return;
-    if (keep->has_seen_key && memcmp(keep->seen_key, view->service_key, MIG_KEY_LEN) == 0)
-        return;
-    char key[MIG_KEY_TEXT_MAX];
-    mig_key_format(view->service_key, key);
-    keep->key_changes += keep->has_seen_key ? 1 : 0;
-    keep->has_seen_key = true;
-    memcpy(keep->seen_key, view->service_key, MIG_KEY_LEN);
-    say(keep, MIG_LOG_NOTICE, "backup_key", key);
+    if (news->key[0] != '\0')
+        say(keep, MIG_LOG_NOTICE, "backup_key", news->key);
+    if (news->unsaved)
+        say(keep, MIG_LOG_ERROR, "store_unwritable",
+            "the honoured backup key cannot be recorded; no backup key is accepted until it can");
 }
 
-static void observe_key(struct mig_keep *keep, const struct mig_view *view)
+/* The first key after a start counts as a change when the record shows another. */
+static void compare_key(struct mig_keep *keep, const struct mig_view *view, struct news *news)
 {
-    report_key(keep, view);
+    bool known = keep->has_seen_key || keep->honour.has_honoured;
+    const uint8_t *last = keep->has_seen_key ? keep->seen_key : keep->honour.honoured;
+    bool same = known && memcmp(last, view->service_key, MIG_KEY_LEN) == 0;
+    if (!view->has_service_key || (same && keep->has_seen_key))
+        return;
+    mig_key_format(view->service_key, news->key);
+    keep->key_changes += known && !same ? 1 : 0;
+    keep->has_seen_key = true;
+    memcpy(keep->seen_key, view->service_key, MIG_KEY_LEN);
+}
+
+static void observe_key(struct mig_keep *keep, const struct mig_view *view, struct news *news)
+{
+    bool unsaved_before = keep->honour_unsaved;
+    compare_key(keep, view, news);
     if (!mig_honour_observe(&keep->honour, view, keep->config.key_delay_ns, unix_ns(NULL)) &&
         !keep->honour_unsaved)
         return;
@@ -209,22 +233,24 @@ static void observe_key(struct mig_keep *keep, const struct mig_view *view)
     mig_honour_encode(&keep->honour, bytes);
     keep->honour_unsaved =
         mig_record_save(keep->config.state_dir, HONOUR_RECORD, bytes, sizeof bytes) != MIG_OK;
-    if (keep->honour_unsaved)
-        say(keep, MIG_LOG_ERROR, "store_unwritable",
-            "the honoured backup key cannot be recorded; no backup key is accepted until it can");
+    news->unsaved = keep->honour_unsaved && !unsaved_before;
 }
 
 static void tell_job(struct mig_keep *keep, unsigned notes)
 {
-    if ((notes & MIG_NOTE_JOB) != 0 && keep->config.host.job_changed != NULL)
-        keep->config.host.job_changed(keep->config.host.ctx, mig_keep_job(keep));
+    if ((notes & MIG_NOTE_JOB) == 0 || keep->config.host.job_changed == NULL)
+        return;
+    (void)pthread_mutex_lock(&keep->telling);
+    keep->config.host.job_changed(keep->config.host.ctx, mig_keep_job(keep));
+    (void)pthread_mutex_unlock(&keep->telling);
 }
 
 unsigned mig_keep_view(struct mig_keep *keep, const struct mig_view *view)
 {
     unsigned notes = 0;
+    struct news news = {0};
     (void)pthread_mutex_lock(&keep->lock);
-    observe_key(keep, view);
+    observe_key(keep, view, &news);
     enum mig_err err = mig_machine_view(keep->machine, view, &notes);
     if (err == MIG_OK) {
         /* A new generation also has the shares of its keyset looked up. */
@@ -238,6 +264,7 @@ unsigned mig_keep_view(struct mig_keep *keep, const struct mig_view *view)
     if ((notes & MIG_NOTE_WORK) != 0)
         (void)pthread_cond_signal(&keep->work);
     (void)pthread_mutex_unlock(&keep->lock);
+    tell_news(keep, &news);
     if (err != MIG_OK)
         say(keep, MIG_LOG_ERROR, "view_lost", "out of memory; the next view is tried");
     tell_job(keep, notes);
@@ -279,15 +306,14 @@ static uint64_t seat_lost_at(void *ctx)
     return height;
 }
 
-static enum mig_err import_begin(void *ctx)
+static enum mig_err import_begin(void *ctx, const uint8_t keyset[MIG_DIGEST_LEN])
 {
     struct mig_keep *keep = ctx;
     unsigned notes = 0;
     enum mig_err err = MIG_ERR_STATE;
     (void)pthread_mutex_lock(&keep->lock);
-    if (!keep->importing && keep->view != NULL)
-        err = mig_machine_import_begin(keep->machine, keep->view->keyset_digest, &keep->ticket,
-                                       &notes);
+    if (!keep->importing)
+        err = mig_machine_import_begin(keep->machine, keyset, &keep->ticket, &notes);
     keep->importing = keep->importing || err == MIG_OK;
     (void)pthread_mutex_unlock(&keep->lock);
     tell_job(keep, notes);
@@ -442,12 +468,18 @@ static void report_task(const struct mig_keep *keep, enum mig_task_kind kind, en
         say(keep, MIG_LOG_WARNING, failed[kind], mig_err_text(err));
 }
 
+static bool wants_look(const struct mig_keep *keep)
+{
+    return keep->view != NULL && (keep->view->generation != keep->checked_generation ||
+                                  (keep->shares_missing && monotonic_ms() >= keep->look_again_ms));
+}
+
 /* A node that holds the seat and lacks a share must say so before anybody
- * asks. Once per generation; drops the lock while it looks. */
+ * asks. Once per generation, and again while they are missing: perhaps they
+ * could not be read for a moment. Drops the lock while it looks. */
 static void check_shares(struct mig_keep *keep)
 {
-    while (!keep->stopping && keep->view != NULL &&
-           keep->view->generation != keep->checked_generation) {
+    while (!keep->stopping && wants_look(keep)) {
         const struct mig_view *view = mig_view_ref(keep->view);
         bool before = keep->shares_missing;
         keep->checked_generation = view->generation;
@@ -459,9 +491,12 @@ static void check_shares(struct mig_keep *keep)
             say(keep, MIG_LOG_ERROR, "shares_missing",
                 "this node holds the seat but lacks a share of the contract's keyset; restore it "
                 "before anything else");
+        if (before && held && !missing)
+            say(keep, MIG_LOG_NOTICE, "shares_found", "all shares of the keyset can be read");
         mig_view_release(&view);
         (void)pthread_mutex_lock(&keep->lock);
         keep->shares_missing = missing;
+        keep->look_again_ms = monotonic_ms() + LOOK_AGAIN_MS;
     }
 }
 
@@ -489,6 +524,8 @@ static uint64_t publish(struct mig_keep *keep)
         return wake_ms;
     (void)pthread_mutex_unlock(&keep->lock);
     enum mig_err err = keep->config.publish(keep->config.publish_ctx, key);
+    if (err != MIG_OK && err != MIG_ERR_CANCELLED)
+        say(keep, MIG_LOG_WARNING, "publish_failed", mig_err_text(err));
     (void)pthread_mutex_lock(&keep->lock);
     mig_publisher_result(&keep->publisher, key, err, monotonic_ms());
     return monotonic_ms(); /* ask once more before sleeping */
@@ -540,6 +577,8 @@ static void *work(void *arg)
         /* Out of memory now; perhaps not in a second. */
         uint64_t wake_ms = err == MIG_OK ? task.wake_ms : monotonic_ms() + 1000;
         uint64_t due_ms = publish(keep);
+        if (keep->shares_missing && keep->look_again_ms < due_ms)
+            due_ms = keep->look_again_ms;
         if (!keep->stopping)
             sleep_until(keep, due_ms < wake_ms ? due_ms : wake_ms);
     }

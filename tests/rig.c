@@ -302,9 +302,10 @@ static uint64_t seat_lost_at(void *ctx)
     return ((struct rig *)ctx)->seat_lost_at;
 }
 
-static enum mig_err import_begin(void *ctx)
+static enum mig_err import_begin(void *ctx, const uint8_t keyset[MIG_DIGEST_LEN])
 {
     struct rig *rig = ctx;
+    memcpy(rig->import_keyset, keyset, MIG_DIGEST_LEN);
     if (rig->import_begin_err != MIG_OK)
         return rig->import_begin_err;
     rig->imports_begun++;

@@ -83,6 +83,7 @@ struct rig {
     enum mig_err import_begin_err, writable_err, acknowledge_err;
     unsigned imports_begun, imports_ended, acknowledged;
     _Atomic unsigned served;
+    uint8_t import_keyset[MIG_DIGEST_LEN]; /* of the last import begun */
     bool ended_with_receipt, acknowledged_known;
     uint8_t acknowledged_hash[MIG_DIGEST_LEN];
     struct mig_ephemeral published; /* secret of `announced`, until it is taken */

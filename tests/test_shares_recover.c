@@ -392,6 +392,16 @@ static void a_keeper_that_fails_is_a_store_failure(void)
     rig_close(&rig);
 }
 
+static void the_keeper_is_told_which_keyset_was_admitted(void)
+{
+    open_destination();
+    rig_get_offer(&rig);
+    upload();
+    CU_ASSERT_EQUAL(rig_status(&rig), 201);
+    CU_ASSERT_EQUAL(memcmp(rig.import_keyset, rig.ask.context.keyset, MIG_DIGEST_LEN), 0);
+    rig_close(&rig);
+}
+
 static void an_offer_that_was_never_made_is_unknown(void)
 {
     open_destination();
@@ -979,6 +989,7 @@ int main(void)
         TEST(a_second_import_is_busy_until_the_first_ends),
         TEST(two_imports_never_share_the_memory_whatever_the_keeper_says),
         TEST(a_keeper_that_fails_is_a_store_failure),
+        TEST(the_keeper_is_told_which_keyset_was_admitted),
         TEST(an_offer_that_was_never_made_is_unknown),
         TEST(a_body_at_the_cap_is_read_one_byte_over_is_not),
         TEST(a_body_that_is_shorter_or_longer_than_announced_is_malformed),
