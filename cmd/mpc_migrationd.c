@@ -159,7 +159,7 @@ static void fill_config(const struct mig_config_file *file, struct mig_config *o
         .announce = mig_config_number(file, "protocol", "announce") == 0
                         ? MIG_CONFIG_ANNOUNCE_HEADER
                         : MIG_CONFIG_ANNOUNCE_CONTRACT,
-        .key_delay_s = (uint32_t)(mig_config_number(file, "protocol", "key_delay") / 1000),
+        .key_delay_s = (uint32_t)((mig_config_number(file, "protocol", "key_delay") + 999) / 1000),
         .skew_s = (uint32_t)(mig_config_number(file, "protocol", "skew") / 1000),
     };
 }
@@ -229,7 +229,16 @@ static int complain(enum mig_err err, const char *why)
     return exit_status(err);
 }
 
-/* Waits for SIGTERM or SIGINT; both are blocked in every thread. */
+/* SIGTERM and SIGINT, before the first thread: one that does not block them,
+ * the hooks' too, would be the end of the process instead of an orderly one. */
+static void block_ends(sigset_t *ends)
+{
+    (void)sigemptyset(ends);
+    (void)sigaddset(ends, SIGTERM);
+    (void)sigaddset(ends, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, ends, NULL);
+}
+
 static void await_end(const sigset_t *ends)
 {
     int signal_number = 0;
@@ -237,23 +246,18 @@ static void await_end(const sigset_t *ends)
         continue;
 }
 
-static int serve(const struct mig_config *config, const struct mig_host *host,
+static int serve(const struct mig_config *config, const struct mig_host *host, const sigset_t *ends,
                  struct daemon *daemon)
 {
     char why[MIG_WHY_MAX] = "";
-    sigset_t ends;
     struct mig_plugin *plugin = NULL;
-    (void)sigemptyset(&ends);
-    (void)sigaddset(&ends, SIGTERM);
-    (void)sigaddset(&ends, SIGINT);
-    (void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
     enum mig_err err = mig_start(config, host, &plugin, why);
     if (err != MIG_OK)
         return complain(err, why);
     (void)printf("listening migration=%s admin=%s\n", mig_address(plugin, MIG_LISTENER_MIGRATION),
                  mig_address(plugin, MIG_LISTENER_ADMIN));
     (void)fflush(stdout);
-    await_end(&ends);
+    await_end(ends);
     mig_log_line(&daemon->log, MIG_LOG_NOTICE, "stopping", "");
     mig_stop(&plugin, DRAIN_MS);
     return MIG_EXIT_OK;
@@ -264,6 +268,7 @@ static int run(const struct mig_config_file *file, bool wipes)
     char why[MIG_WHY_MAX] = "";
     struct mig_config config;
     struct mig_hooks_config hooks_config;
+    sigset_t ends;
     struct daemon daemon = {.log = {.most = (enum mig_log_level)(
                                         MIG_LOG_ERROR + mig_config_number(file, "log", "level")),
                                     .to_journal = getenv("JOURNAL_STREAM") != NULL}};
@@ -285,9 +290,10 @@ static int run(const struct mig_config_file *file, bool wipes)
         (void)printf("%s: no fault found\n", config_path);
         return MIG_EXIT_OK;
     }
+    block_ends(&ends);
     if (mig_hooks_new(fill_hooks(file, &hooks_config), &daemon.hooks) != MIG_OK)
         return complain(MIG_ERR_NOMEM, "cannot start the hook thread");
-    int status = serve(&config, &host, &daemon);
+    int status = serve(&config, &host, &ends, &daemon);
     mig_hooks_free(&daemon.hooks);
     return status;
 }

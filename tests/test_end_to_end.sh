@@ -102,6 +102,15 @@ await devnet.log '^listening'
 rpc=http://$(grep -oE 'rpc=\S+' devnet.log | cut -d= -f2)
 scenario=http://$(grep -oE 'scenario=\S+' devnet.log | cut -d= -f2)/scenario
 
+# A thread that does not block SIGTERM, a hook's too, would be the process's end.
+blocks_term() { # PID
+    local mask
+    for task in /proc/"$1"/task/*; do
+        [ "${task##*/}" != "$1" ] || continue # waits for it
+        mask=$(sed -n 's/^SigBlk:[[:space:]]*//p' "$task/status")
+        [ $((16#${mask: -4} & 0x4000)) -ne 0 ] || die "thread $task does not block SIGTERM: $mask"
+    done
+}
 node() { # NAME ACCESS: starts a sidecar; its address in $address, its number in $started
     cat >"$1/node.conf" <<C
 [node]
@@ -120,10 +129,13 @@ key = $dir/$1/vault.key
 [protocol]
 skew = 1s
 announce = $announce
+[hooks]
+job_changed = /bin/true
 C
     start "$1.log" "$build/mpc-migrationd" --config "$1/node.conf"
     await "$1.log" '^listening'
     address=$(grep -oE 'migration=\S+' "$1.log" | cut -d= -f2)
+    blocks_term "$started"
 }
 
 # ---- register, back up ---------------------------------------------------
