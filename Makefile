@@ -42,8 +42,9 @@ SCRIPTS := $(wildcard tests/test_*.sh)
 TOOLS := $(patsubst %,$(B)/tests/%,sfv_json sign_tool vectors_tool assets_tool ask_node)
 FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
-EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
-HEADERS := $(wildcard include/*.h cmd/*.h $(addsuffix /*.h,$(DIRS)))
+# Each a program; frost.c is what two of them share.
+EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(filter-out examples/frost.c,$(wildcard examples/*.c)))
+HEADERS := $(wildcard include/*.h cmd/*.h examples/*.h $(addsuffix /*.h,$(DIRS)))
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
@@ -109,7 +110,7 @@ $(B)/bench/%: $(B)/bench/%.o $(B)/libsupport.a $(B)/libhouse.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS) $(ASSET_LIBS)
 
-$(B)/examples/%: $(B)/examples/%.o $(B)/libhouse.a
+$(B)/examples/%: $(B)/examples/%.o $(B)/examples/frost.o $(B)/libhouse.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PC_LIBS) $(ASSET_LIBS)
 

@@ -33,9 +33,10 @@
 #include "crypto/encoding.h"
 #include "crypto/key.h"
 #include "crypto/keyset.h"
+#include "examples/frost.h"
 #include "store/keystore.h"
 
-enum { SIGNERS_MAX = 16, DOMAIN_SECP256K1 = 0, DOMAIN_ED25519 = 1 };
+enum { SIGNERS_MAX = FROST_SIGNERS_MAX, DOMAIN_SECP256K1 = 0, DOMAIN_ED25519 = 1 };
 
 #define ED25519_ORDER "1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed"
 
@@ -217,83 +218,7 @@ static int deal(int argc, char **argv)
     return 0;
 }
 
-/* ---- signing (FROST, RFC 9591 in spirit, with ed25519 signatures) ------ */
-
-struct commitment {
-    uint32_t id;
-    uint8_t hiding[32], binding[32]; /* points */
-};
-
-struct session {
-    uint8_t group_key[32];
-    const char *message;
-    uint32_t count;
-    struct commitment list[SIGNERS_MAX];
-};
-
-static void hash_to_scalar(const struct session *s, uint32_t id, uint8_t out[32])
-{
-    uint8_t wide[64];
-    crypto_hash_sha512_state h;
-    (void)crypto_hash_sha512_init(&h);
-    (void)crypto_hash_sha512_update(&h, (const uint8_t *)"rho", 3);
-    (void)crypto_hash_sha512_update(&h, (const uint8_t *)&id, sizeof id);
-    (void)crypto_hash_sha512_update(&h, s->group_key, 32);
-    (void)crypto_hash_sha512_update(&h, (const uint8_t *)s->list, s->count * sizeof s->list[0]);
-    (void)crypto_hash_sha512_update(&h, (const uint8_t *)s->message, strlen(s->message));
-    (void)crypto_hash_sha512_final(&h, wide);
-    crypto_core_ed25519_scalar_reduce(out, wide);
-}
-
-/* R = sum of (hiding + rho * binding), c = SHA-512(R || key || message). */
-static void challenge(const struct session *s, uint8_t point[32], uint8_t c[32])
-{
-    for (uint32_t i = 0; i < s->count; i++) {
-        uint8_t rho[32], term[32];
-        hash_to_scalar(s, s->list[i].id, rho);
-        must(crypto_scalarmult_ed25519_noclamp(term, rho, s->list[i].binding) == 0 &&
-                 crypto_core_ed25519_add(term, term, s->list[i].hiding) == 0,
-             "a bad commitment");
-        if (i == 0)
-            memcpy(point, term, 32);
-        else
-            must(crypto_core_ed25519_add(point, point, term) == 0, "a bad commitment");
-    }
-    uint8_t wide[64];
-    crypto_hash_sha512_state h;
-    (void)crypto_hash_sha512_init(&h);
-    (void)crypto_hash_sha512_update(&h, point, 32);
-    (void)crypto_hash_sha512_update(&h, s->group_key, 32);
-    (void)crypto_hash_sha512_update(&h, (const uint8_t *)s->message, strlen(s->message));
-    (void)crypto_hash_sha512_final(&h, wide);
-    crypto_core_ed25519_scalar_reduce(c, wide);
-}
-
-static void small_scalar(uint32_t value, uint8_t out[32])
-{
-    memset(out, 0, 32);
-    memcpy(out, &value, sizeof value);
-}
-
-/* Lagrange coefficient at zero of the signer with this id. */
-static void lagrange(const struct session *s, uint32_t id, uint8_t out[32])
-{
-    uint8_t own[32], over[32], under[32];
-    small_scalar(id + 1, own);
-    small_scalar(1, over);
-    small_scalar(1, under);
-    for (uint32_t i = 0; i < s->count; i++) {
-        uint8_t other[32], difference[32];
-        if (s->list[i].id == id)
-            continue;
-        small_scalar(s->list[i].id + 1, other);
-        crypto_core_ed25519_scalar_sub(difference, other, own);
-        crypto_core_ed25519_scalar_mul(over, over, other);
-        crypto_core_ed25519_scalar_mul(under, under, difference);
-    }
-    must(crypto_core_ed25519_scalar_invert(under, under) == 0, "a participant is named twice");
-    crypto_core_ed25519_scalar_mul(out, over, under);
-}
+/* ---- signing ---------------------------------------------------------- */
 
 static void transfer(int fd, void *bytes, size_t len, bool out)
 {
@@ -317,39 +242,26 @@ static size_t ed25519_domain(const struct mig_keyset *keyset)
 /* One signer, in its own process: opens its store only, commits, waits for
  * everyone's commitments, answers with its part of the signature. */
 static void run_signer(int fd, const char *contract, const struct mig_keyset *keyset,
-                       struct session *s, uint32_t id, const char *folder, const char *key_file)
+                       struct frost_session *s, uint32_t id, const char *folder,
+                       const char *key_file)
 {
     struct mig_secret *key = NULL;
     struct mig_keystore *store = open_store(folder, key_file, contract, MIG_KEYSTORE_READER, &key);
     struct mig_secret *secret = mig_secret_new(keyset->count * MIG_SHARE_LEN);
-    struct mig_secret *nonce = mig_secret_new(64);
+    struct mig_secret *nonce = mig_secret_new(FROST_NONCE_LEN);
     must(secret != NULL && nonce != NULL, "no locked memory");
     must(mig_keystore_load(store, keyset, (uint8_t(*)[MIG_SHARE_LEN])(void *)secret->bytes) ==
              MIG_OK,
          "a store lacks a share of this keyset");
     const uint8_t *share = secret->bytes + ed25519_domain(keyset) * MIG_SHARE_LEN;
 
-    struct commitment mine = {.id = id};
-    uint8_t *hiding = nonce->bytes, *binding = nonce->bytes + 32;
-    crypto_core_ed25519_scalar_random(hiding);
-    crypto_core_ed25519_scalar_random(binding);
-    must(crypto_scalarmult_ed25519_base_noclamp(mine.hiding, hiding) == 0 &&
-             crypto_scalarmult_ed25519_base_noclamp(mine.binding, binding) == 0,
-         "arithmetic failed");
+    struct frost_commitment mine;
+    must(frost_commit(id, nonce->bytes, &mine), "arithmetic failed");
     transfer(fd, &mine, sizeof mine, true);
     transfer(fd, s->list, s->count * sizeof s->list[0], false);
-
-    uint8_t point[32], c[32], rho[32], weight[32], part[32], z[32];
-    challenge(s, point, c);
-    hash_to_scalar(s, id, rho);
-    lagrange(s, id, weight);
-    crypto_core_ed25519_scalar_mul(part, weight, share);
-    crypto_core_ed25519_scalar_mul(part, part, c);
-    crypto_core_ed25519_scalar_mul(z, rho, binding);
-    crypto_core_ed25519_scalar_add(z, z, hiding);
-    crypto_core_ed25519_scalar_add(z, z, part);
+    uint8_t z[32];
+    must(frost_sign(s, id, nonce->bytes, share, z), "a bad commitment, or a participant twice");
     transfer(fd, z, sizeof z, true);
-    mig_wipe(part, sizeof part);
     mig_secret_free(&nonce);
     mig_secret_free(&secret);
     mig_keystore_close(&store);
@@ -387,7 +299,7 @@ static int sign(int argc, char **argv)
     const char *contract = argv[2];
     struct mig_keyset keyset = {0};
     load_keyset(argv[3], &keyset);
-    struct session s = {.message = argv[4], .count = (uint32_t)(argc - 5) / 3};
+    struct frost_session s = {.message = argv[4], .count = (uint32_t)(argc - 5) / 3};
     must(s.count >= 1 && s.count <= SIGNERS_MAX, "too many signers");
     memcpy(s.group_key, keyset.domains[ed25519_domain(&keyset)].key, 32);
     int fds[SIGNERS_MAX];
@@ -405,12 +317,12 @@ static int sign(int argc, char **argv)
         transfer(fds[i], &s.list[i], sizeof s.list[i], false);
     for (uint32_t i = 0; i < s.count; i++)
         transfer(fds[i], s.list, s.count * sizeof s.list[0], true);
-    uint8_t signature[64] = {0}, c[32];
-    challenge(&s, signature, c);
+    uint8_t signature[64];
+    must(frost_begin(&s, signature), "a bad commitment");
     for (uint32_t i = 0; i < s.count; i++) {
         uint8_t z[32];
         transfer(fds[i], z, sizeof z, false);
-        crypto_core_ed25519_scalar_add(signature + 32, signature + 32, z);
+        frost_add(signature, z);
     }
     while (wait(NULL) > 0)
         continue;
