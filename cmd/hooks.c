@@ -68,13 +68,15 @@ static enum mig_err start(const char *program, int input, pid_t *child)
         (void)posix_spawn_file_actions_destroy(&files);
         return MIG_ERR_NOMEM;
     }
-    /* The daemon blocks and ignores signals; its children shall not. */
+    /* The daemon blocks and ignores signals; its children shall not. Nor shall they
+     * hold what libraries open without O_CLOEXEC: libcurl's connections are. */
     (void)sigemptyset(&none);
     (void)sigemptyset(&defaults);
     (void)sigaddset(&defaults, SIGPIPE);
     int failed = posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO) |
                  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) |
                  posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0) |
+                 posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1) |
                  posix_spawnattr_setsigmask(&attr, &none) |
                  posix_spawnattr_setsigdefault(&attr, &defaults) |
                  posix_spawnattr_setpgroup(&attr, 0) |

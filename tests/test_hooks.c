@@ -44,6 +44,19 @@ static void hands_json_to_standard_input(void)
     CU_ASSERT_STRING_EQUAL(text, "{\"event\":\"x\"}");
 }
 
+static void a_program_inherits_no_descriptor(void)
+{
+    char body[400], text[200];
+    int leak = open("/dev/null", O_RDONLY); /* as libraries do: without O_CLOEXEC */
+    CU_ASSERT(leak >= 0);
+    (void)snprintf(body, sizeof body, "[ -e /proc/self/fd/%d ] && echo leaked >%s/out", leak,
+                   test_dir());
+    write_script(body);
+    CU_ASSERT_EQUAL(mig_hook_run(script, "{}", 5000), MIG_ERR_RETRY);
+    CU_ASSERT_EQUAL(read_output(text, sizeof text), 0);
+    (void)close(leak);
+}
+
 static void exit_status_other_than_zero_asks_for_a_retry(void)
 {
     write_script("exit 3");
@@ -278,6 +291,7 @@ int main(void)
 {
     static const struct test tests[] = {
         TEST(hands_json_to_standard_input),
+        TEST(a_program_inherits_no_descriptor),
         TEST(exit_status_other_than_zero_asks_for_a_retry),
         TEST(a_program_that_does_not_exist_is_an_error),
         TEST(a_hanging_program_is_killed_with_its_children),
