@@ -109,6 +109,7 @@ static void lose(struct mig_stream *s, struct mig_stream_event *e)
         s->lost_to = to;
     }
     s->has_lost = true;
+    s->stats.lost += e->kind == MIG_STREAM_BLOCK;
     s->lost_from = from < s->lost_from ? from : s->lost_from;
     s->lost_to = to > s->lost_to ? to : s->lost_to;
     if (m->count > 0) /* where the follower stands now */

@@ -94,6 +94,7 @@ struct mig_stream_stats {
     uint64_t height;    /* newest block taken into the channel */
     uint64_t done;      /* newest block finished */
     uint64_t blocks, rollbacks, gaps; /* events so far */
+    uint64_t lost;      /* blocks so far that did not fit */
     uint64_t failures;  /* of the source, so far */
     uint32_t failing;   /* in a row */
     size_t waiting;     /* events in the channel */
