@@ -191,7 +191,9 @@ struct mig_host {
      * here. [our transaction sender, with access_key] */
     enum mig_err (*conclude)(void *ctx, const struct mig_keyset *keyset);
     /* Drops and re-establishes connections to peers; stops taking part when
-     * !change->active. [nothing] */
+     * !change->active. When purge_all or gone_count > 0, purge_assets of the same
+     * change follows once this succeeded: assets made before it did are purged
+     * with the others. [nothing] */
     enum mig_err (*participants_changed)(void *ctx, const struct mig_change *change);
     /* Removes triples and presignatures that involve change->gone, or all.
      * [nothing] */
