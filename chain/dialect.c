@@ -210,6 +210,20 @@ enum mig_err mig_call_attest_mock(const struct mig_speech *speech,
         key);
 }
 
+/* ---- keys ---- */
+
+size_t mig_role_methods(enum mig_dialect dialect, enum mig_role role, bool publishes,
+                        const char *out[MIG_ROLE_METHODS_MAX])
+{
+    size_t count = 0;
+    const char *publish = methods[dialect][PUBLISH];
+    if (role == MIG_ROLE_NODE)
+        out[count++] = methods[dialect][CONCLUDE];
+    if (publish != NULL && (publishes || role == MIG_ROLE_SERVICE))
+        out[count++] = publish;
+    return count;
+}
+
 /* ---- near-cli ---- */
 
 static bool is_network(const char *name)
@@ -234,6 +248,26 @@ char *mig_call_near_cli(const struct mig_call *call, const char *account, const 
                  "sign-with-keychain send",
                  contract, call->method, call->args, (unsigned)MIG_CALL_TGAS,
                  call->deposit == 0 ? "0 NEAR" : deposit, account, network) < 0)
+        return NULL;
+    return text;
+}
+
+char *mig_key_near_cli(const uint8_t key[MIG_KEY_LEN], const char *const *names, size_t count,
+                       const char *account, const char *contract, const char *network)
+{
+    char key_text[MIG_KEY_TEXT_MAX], list[160] = "", *text = NULL;
+    if (!mig_account_is_valid(account, strlen(account)) || !is_network(network) ||
+        !mig_account_is_valid(contract, strlen(contract)) || count == 0)
+        return NULL;
+    for (size_t i = 0, len = 0; i < count && len < sizeof list; i++)
+        len +=
+            (size_t)snprintf(list + len, sizeof list - len, "%s%s", i == 0 ? "" : ", ", names[i]);
+    mig_key_format(key, key_text);
+    if (asprintf(&text,
+                 "near account add-key %s grant-function-call-access --allowance '%d NEAR' "
+                 "--contract-account-id %s --function-names '%s' "
+                 "use-manually-provided-public-key %s network-config %s sign-with-keychain send",
+                 account, MIG_KEY_ALLOWANCE_NEAR, contract, list, key_text, network) < 0)
         return NULL;
     return text;
 }

@@ -57,6 +57,21 @@ enum mig_err mig_call_publish(const struct mig_speech *speech, enum mig_role rol
 enum mig_err mig_call_attest_mock(const struct mig_speech *speech, const uint8_t tls_key[MIG_KEY_LEN],
                                   struct mig_call *out) MIG_MUST_USE;
 
+/* The methods that a key of this role must be able to call, and no others:
+ * the node concludes, and with `publishes` (announce=contract, draft) publishes
+ * its ephemeral keys, which is all that a service's key does. Gives how many,
+ * static; none when the dialect asks nothing of the role. */
+enum { MIG_ROLE_METHODS_MAX = 2 };
+size_t mig_role_methods(enum mig_dialect dialect, enum mig_role role, bool publishes,
+                        const char *out[MIG_ROLE_METHODS_MAX]);
+/* What such a key may spend on gas. */
+enum { MIG_KEY_ALLOWANCE_NEAR = 1 };
+
+/* The near-cli command that gives `account` a key for these methods of the
+ * contract; as below. */
+char *mig_key_near_cli(const uint8_t key[MIG_KEY_LEN], const char *const *methods, size_t count,
+                       const char *account, const char *contract, const char *network);
+
 /* The near-cli command that sends `call`, for an operator to run: one line, to
  * be pasted into a shell. The caller frees it; NULL when there is no memory or
  * a name is none. `network`: "mainnet", "testnet", or a name of the caller's

@@ -4,8 +4,6 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "chain/state.h"
-
 /* Every value goes in with its length or at a fixed one, so that no two
  * meanings run together. */
 struct sink {
@@ -69,23 +67,36 @@ static void put_participants(struct sink *s, const struct mig_participants *set)
     }
 }
 
+static void digest_state(const struct mig_state *state, uint8_t out[MIG_DIGEST_LEN])
+{
+    struct sink s;
+    begin(&s);
+    put_u64(&s, state->protocol);
+    put_keyset(&s, &state->keyset);
+    put_text(&s, state->keyset_json);
+    put_participants(&s, &state->participants);
+    put_participants(&s, &state->prospective);
+    put_u64(&s, state->next_domain);
+    put_u64(&s, state->has_cancelled_epoch);
+    put_u64(&s, state->cancelled_epoch);
+    end(&s, out);
+}
+
+bool mig_meaning_is_same_state(const struct mig_state *a, const struct mig_state *b)
+{
+    uint8_t x[MIG_DIGEST_LEN], y[MIG_DIGEST_LEN];
+    digest_state(a, x);
+    digest_state(b, y);
+    return memcmp(x, y, sizeof x) == 0;
+}
+
 static enum mig_err state_meaning(const struct mig_answer *a, uint8_t out[MIG_DIGEST_LEN])
 {
     struct mig_state state;
-    struct sink s;
     enum mig_err err = mig_state_parse(a->json, a->len, &state);
     if (err != MIG_OK)
         return err;
-    begin(&s);
-    put_u64(&s, state.protocol);
-    put_keyset(&s, &state.keyset);
-    put_text(&s, state.keyset_json);
-    put_participants(&s, &state.participants);
-    put_participants(&s, &state.prospective);
-    put_u64(&s, state.next_domain);
-    put_u64(&s, state.has_cancelled_epoch);
-    put_u64(&s, state.cancelled_epoch);
-    end(&s, out);
+    digest_state(&state, out);
     mig_state_clear(&state);
     return MIG_OK;
 }

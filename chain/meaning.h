@@ -8,6 +8,7 @@
  * order of sets.
  */
 #include "chain/cache.h"
+#include "chain/state.h"
 
 /* The last `state` and its share of the digest: an unchanged one is not read
  * again. All zero at first. */
@@ -22,5 +23,8 @@ struct mig_meaning_memo {
 enum mig_err mig_meaning(enum mig_dialect dialect, const char *account,
                          const struct mig_answer *answers, size_t count,
                          struct mig_meaning_memo *memo, uint8_t out[MIG_DIGEST_LEN]) MIG_MUST_USE;
+
+/* Whether two states mean the same to any account. */
+bool mig_meaning_is_same_state(const struct mig_state *a, const struct mig_state *b);
 
 #endif

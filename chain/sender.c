@@ -8,6 +8,14 @@
 
 #include "chain/account.h"
 
+/* What is to be done, whatever kind of action it is. Two of the same name and
+ * text are the same. */
+struct intent {
+    const char *name, *text;
+    const char *receiver;
+    struct mig_action action;
+};
+
 /* A signed transaction whose end is not known. */
 struct pending {
     uint8_t *bytes; /* NULL: none */
@@ -15,8 +23,8 @@ struct pending {
     char hash[MIG_HASH_TEXT_MAX];
     uint64_t height; /* of its block hash */
     uint64_t nonce;
-    unsigned sends; /* how often an endpoint may have got it */
-    char *method, *args;
+    unsigned sends;    /* how often an endpoint may have got it */
+    char *name, *text; /* of its intent */
 };
 
 struct mig_sender {
@@ -52,8 +60,8 @@ enum mig_err mig_sender_new(const struct mig_sender_options *o, struct mig_sende
 static void drop_pending(struct mig_sender *s)
 {
     free(s->pending.bytes);
-    free(s->pending.method);
-    free(s->pending.args);
+    free(s->pending.name);
+    free(s->pending.text);
     memset(&s->pending, 0, sizeof s->pending);
 }
 
@@ -226,7 +234,7 @@ static bool next_nonce(const struct mig_sender *s, uint64_t height, uint64_t *no
     return true;
 }
 
-static enum mig_err sign(struct mig_sender *s, const struct mig_call *call,
+static enum mig_err sign(struct mig_sender *s, const struct intent *intent,
                          struct mig_delivery *out)
 {
     struct mig_tip head;
@@ -237,16 +245,10 @@ static enum mig_err sign(struct mig_sender *s, const struct mig_call *call,
         err = mig_rpc_final_block(s->rpc, &head);
     if (err != MIG_OK)
         return not_begun(s, out);
-    const struct mig_action action = {
-        .kind = MIG_ACTION_CALL,
-        .call = {.method = call->method,
-                 .args = call->args,
-                 .args_len = strlen(call->args),
-                 .gas = call->gas,
-                 .deposit = {0, call->deposit}},
-    };
-    struct mig_tx tx = {
-        .signer = s->account, .receiver = s->contract, .actions = &action, .action_count = 1};
+    struct mig_tx tx = {.signer = s->account,
+                        .receiver = intent->receiver,
+                        .actions = &intent->action,
+                        .action_count = 1};
     if (!next_nonce(s, head.block.height, &tx.nonce) ||
         mig_hash_parse(head.hash, tx.block_hash) != MIG_OK)
         return report(out, MIG_SENT_NOT_EXECUTED, MIG_ERR_MALFORMED,
@@ -257,10 +259,10 @@ static enum mig_err sign(struct mig_sender *s, const struct mig_call *call,
     mig_hash_format(hash, p.hash);
     p.height = head.block.height;
     p.nonce = tx.nonce;
-    p.method = strdup(call->method);
-    p.args = strdup(call->args);
+    p.name = strdup(intent->name);
+    p.text = strdup(intent->text);
     s->pending = p;
-    if (p.method == NULL || p.args == NULL) {
+    if (p.name == NULL || p.text == NULL) {
         drop_pending(s);
         return report(out, MIG_SENT_NOT_EXECUTED, MIG_ERR_NOMEM, "out of memory");
     }
@@ -278,11 +280,11 @@ static bool learn_nonce(struct mig_sender *s)
     return true;
 }
 
-static enum mig_err send_new(struct mig_sender *s, const struct mig_call *call,
+static enum mig_err send_new(struct mig_sender *s, const struct intent *intent,
                              struct mig_delivery *out)
 {
     uint64_t nonce;
-    enum mig_err err = sign(s, call, out);
+    enum mig_err err = sign(s, intent, out);
     if (err != MIG_OK)
         return err;
     nonce = s->pending.nonce;
@@ -295,36 +297,79 @@ static enum mig_err send_new(struct mig_sender *s, const struct mig_call *call,
 /* The same call again means that its end did not show; and what an endpoint
  * refuses, another may take. Either way the next one is asked: one that lies
  * must not keep a transaction from the chain for ever. */
-static void choose_endpoint(struct mig_sender *s, const struct mig_call *call)
+static void choose_endpoint(struct mig_sender *s, const struct intent *intent)
 {
     uint8_t digest[MIG_DIGEST_LEN];
     crypto_hash_sha256_state hash;
     (void)crypto_hash_sha256_init(&hash);
-    (void)crypto_hash_sha256_update(&hash, (const uint8_t *)call->method, strlen(call->method) + 1);
-    (void)crypto_hash_sha256_update(&hash, (const uint8_t *)call->args, strlen(call->args));
+    (void)crypto_hash_sha256_update(&hash, (const uint8_t *)intent->name, strlen(intent->name) + 1);
+    (void)crypto_hash_sha256_update(&hash, (const uint8_t *)intent->text, strlen(intent->text));
     (void)crypto_hash_sha256_final(&hash, digest);
     if (memcmp(digest, s->done, sizeof digest) == 0)
         mig_rpc_next(s->rpc);
     memcpy(s->done, digest, sizeof digest);
 }
 
-enum mig_err mig_sender_send(struct mig_sender *s, const struct mig_call *call,
-                             struct mig_delivery *out)
+static enum mig_err achieve(struct mig_sender *s, const struct intent *intent,
+                            struct mig_delivery *out)
 {
     memset(out, 0, sizeof *out);
     if (mig_rpc_count(s->rpc) > 1)
-        choose_endpoint(s, call);
+        choose_endpoint(s, intent);
     if (s->pending.bytes != NULL) {
-        bool same = strcmp(s->pending.method, call->method) == 0 &&
-                    strcmp(s->pending.args, call->args) == 0;
+        bool same = strcmp(s->pending.name, intent->name) == 0 &&
+                    strcmp(s->pending.text, intent->text) == 0;
         enum mig_err err = settle(s, out);
         if (out->sent == MIG_SENT_UNKNOWN || (same && out->sent != MIG_SENT_NOT_EXECUTED))
             return err;
         memset(out, 0, sizeof *out);
     }
-    enum mig_err err = send_new(s, call, out);
+    enum mig_err err = send_new(s, intent, out);
     if (out->refusal != MIG_REFUSAL_NONCE_USED || !learn_nonce(s))
         return err;
     memset(out, 0, sizeof *out); /* that one is dead: once more, above the key's nonce */
-    return send_new(s, call, out);
+    return send_new(s, intent, out);
+}
+
+enum mig_err mig_sender_send(struct mig_sender *s, const struct mig_call *call,
+                             struct mig_delivery *out)
+{
+    const struct intent intent = {.name = call->method,
+                                  .text = call->args,
+                                  .receiver = s->contract,
+                                  .action = {.kind = MIG_ACTION_CALL,
+                                             .call = {.method = call->method,
+                                                      .args = call->args,
+                                                      .args_len = strlen(call->args),
+                                                      .gas = call->gas,
+                                                      .deposit = {0, call->deposit}}}};
+    return achieve(s, &intent, out);
+}
+
+/* 1 NEAR is 10^24 yocto. */
+static struct mig_u128 yocto(uint64_t near)
+{
+    unsigned __int128 n = (unsigned __int128)near * 1000000000000u * 1000000000000u;
+    return (struct mig_u128){(uint64_t)(n >> 64), (uint64_t)n};
+}
+
+enum mig_err mig_sender_add_key(struct mig_sender *s, const struct mig_grant *grant,
+                                struct mig_delivery *out)
+{
+    char key[MIG_KEY_TEXT_MAX];
+    struct intent intent = {.name = "AddKey",
+                            .text = key,
+                            .receiver = s->account,
+                            .action = {.kind = MIG_ACTION_ADD_KEY,
+                                       .add_key = {.has_allowance = true,
+                                                   .allowance = yocto(MIG_KEY_ALLOWANCE_NEAR),
+                                                   .receiver = s->contract,
+                                                   .methods = grant->methods,
+                                                   .method_count = grant->count}}};
+    memset(out, 0, sizeof *out);
+    if (grant->count == 0)
+        return report(out, MIG_SENT_NOT_EXECUTED, MIG_ERR_MALFORMED, "a key for no method");
+    memcpy(intent.action.add_key.key, grant->key, MIG_KEY_LEN);
+    mig_key_format(grant->key, key);
+    return achieve(s, &intent, out);
 }

@@ -54,4 +54,14 @@ void mig_sender_free(struct mig_sender **sender);
 enum mig_err mig_sender_send(struct mig_sender *sender, const struct mig_call *call,
                              struct mig_delivery *out) MIG_MUST_USE;
 
+/* Likewise, for a function-call key of `methods` of the contract on the
+ * sender's own account; its key must have full access. */
+struct mig_grant {
+    uint8_t key[MIG_KEY_LEN];
+    const char *const *methods;
+    size_t count; /* 1 .. 2; an empty list would allow every method */
+};
+enum mig_err mig_sender_add_key(struct mig_sender *sender, const struct mig_grant *grant,
+                                struct mig_delivery *out) MIG_MUST_USE;
+
 #endif

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -363,17 +362,6 @@ int mig_verb_restore(struct mig_app *app)
 
 /* ---- run --------------------------------------------------------------- */
 
-/* Readable when SIGTERM or SIGINT came; both blocked in every thread. */
-static int open_stop_fd(void)
-{
-    sigset_t ends;
-    (void)sigemptyset(&ends);
-    (void)sigaddset(&ends, SIGTERM);
-    (void)sigaddset(&ends, SIGINT);
-    (void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
-    return signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /* Also at a mere refresh: a view that was stale counts again. */
 static void on_view(void *ctx, const struct mig_view *view)
 {
@@ -456,7 +444,7 @@ int mig_verb_run(struct mig_app *app)
     struct mig_log log = {.most = (enum mig_log_level)(
                               MIG_LOG_ERROR + mig_config_number(app->config, "log", "level")),
                           .to_journal = getenv("JOURNAL_STREAM") != NULL};
-    int stop_fd = open_stop_fd();
+    int stop_fd = mig_app_stop_fd();
     if (stop_fd < 0)
         return mig_app_fail(MIG_EXIT_SOFTWARE, "no signal descriptor");
     status = serve(app, &log, stop_fd);

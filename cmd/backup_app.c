@@ -2,11 +2,14 @@
 #include "cmd/backup_app.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -269,6 +272,16 @@ void mig_app_close(struct mig_app *app)
     mig_identity_free(&app->identity);
     mig_identity_free(&app->access);
     mig_config_free(&app->config);
+}
+
+int mig_app_stop_fd(void)
+{
+    sigset_t ends;
+    (void)sigemptyset(&ends);
+    (void)sigaddset(&ends, SIGTERM);
+    (void)sigaddset(&ends, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    return signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* ---- the contract ------------------------------------------------------ */

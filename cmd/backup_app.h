@@ -25,8 +25,8 @@ struct mig_app {
     const char *config_path; /* NULL: home/mpc-backup.conf */
     bool json, help, send;
     const char *role, *key;   /* access-key */
-    const char *operator_key; /* register --send */
-    const char *network;      /* register */
+    const char *operator_key; /* register --send, access-key --send */
+    const char *network;      /* register, access-key */
     const char *wait;         /* seconds, restore and register --send */
     /* Opened on demand; released by mig_app_close. */
     struct mig_config_file *config;
@@ -55,6 +55,10 @@ void mig_app_close(struct mig_app *app);
 /* A duration in seconds from the command line. */
 int mig_app_seconds(const char *text, uint64_t fallback, uint64_t *out);
 
+/* Readable when SIGTERM or SIGINT came; both are blocked in every thread from now
+ * on. -1 without descriptors. */
+int mig_app_stop_fd(void);
+
 uint64_t mig_app_now_ns(void);
 uint64_t mig_app_max_staleness_ns(const struct mig_app *app);
 enum mig_announce mig_app_announce(const struct mig_app *app);
@@ -81,6 +85,11 @@ int mig_look_open(struct mig_app *app, struct mig_look *look);
 int mig_look_now(struct mig_look *look, const struct mig_view **view);
 /* The same without saying why: that goes into `why`. */
 int mig_look_try(struct mig_look *look, const struct mig_view **view, char why[MIG_APP_WHY_MAX]);
+/* How the contract wants to be spoken to; asks it, unless it cannot be reached,
+ * nothing is to be sent, and the configuration says which dialect. *view may
+ * stay NULL; the caller releases it. */
+int mig_look_speech(const struct mig_app *app, struct mig_look *look, struct mig_speech *speech,
+                    const struct mig_view **view);
 void mig_look_close(struct mig_look *look);
 
 /* announce=contract: sends publish_ephemeral_key through a connection of its

@@ -89,26 +89,6 @@ int mig_verb_keygen(struct mig_app *app)
 
 /* ---- register ---------------------------------------------------------- */
 
-/* How the contract wants it said; asks it, unless it cannot be reached and the
- * configuration says which dialect. */
-static int pick_speech(const struct mig_app *app, struct mig_look *look, struct mig_speech *speech,
-                       const struct mig_view **view)
-{
-    enum mig_dialect forced = mig_app_dialect(app);
-    int status = mig_look_now(look, view);
-    if (status == MIG_EXIT_OK && look->known) {
-        *speech = look->speech;
-        return status;
-    }
-    if (status == MIG_EXIT_OK)
-        status = mig_app_fail(MIG_EXIT_UNAVAILABLE,
-                              "the endpoints do not agree on the contract's version");
-    if (forced == MIG_DIALECT_AUTO || app->send)
-        return status;
-    *speech = mig_speech_pick(forced, NULL);
-    return MIG_EXIT_OK;
-}
-
 static int print_command(const struct mig_app *app, const struct mig_call *call)
 {
     char *command = mig_call_near_cli(call, app->account, app->contract,
@@ -207,7 +187,7 @@ static int say_or_send(const struct mig_app *app, struct mig_look *look)
     struct mig_call call = {0};
     struct mig_speech speech;
     const struct mig_view *view = NULL;
-    int status = pick_speech(app, look, &speech, &view);
+    int status = mig_look_speech(app, look, &speech, &view);
     bool done = view != NULL && is_registered(app, view);
     mig_view_release(&view);
     if (status != MIG_EXIT_OK)

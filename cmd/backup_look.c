@@ -139,3 +139,21 @@ int mig_look_now(struct mig_look *look, const struct mig_view **view)
     int status = mig_look_try(look, view, why);
     return status == MIG_EXIT_OK ? status : mig_app_fail(status, "%s", why);
 }
+
+int mig_look_speech(const struct mig_app *app, struct mig_look *look, struct mig_speech *speech,
+                    const struct mig_view **view)
+{
+    enum mig_dialect forced = mig_app_dialect(app);
+    int status = mig_look_now(look, view);
+    if (status == MIG_EXIT_OK && look->known) {
+        *speech = look->speech;
+        return status;
+    }
+    if (status == MIG_EXIT_OK)
+        status = mig_app_fail(MIG_EXIT_UNAVAILABLE,
+                              "the endpoints do not agree on the contract's version");
+    if (forced == MIG_DIALECT_AUTO || app->send)
+        return status;
+    *speech = mig_speech_pick(forced, NULL);
+    return MIG_EXIT_OK;
+}

@@ -61,6 +61,30 @@ static const struct mig_option register_options[] = {
      .value = &app.operator_key},
     WAIT_OPTION,
     HELP_OPTION};
+static const struct mig_option access_options[] = {
+    HOME_OPTION,
+    CONFIG_OPTION,
+    JSON_OPTION,
+    {.name = "role",
+     .argument = "ROLE",
+     .help = "node or service: whose key it is (required)",
+     .value = &app.role},
+    {.name = "key",
+     .argument = "KEY",
+     .help = "its public half, ed25519:... (required)",
+     .value = &app.key},
+    {.name = "network",
+     .argument = "NAME",
+     .help = "near-cli network in the command (default: mainnet)",
+     .value = &app.network},
+    {.name = "send", .help = "send the transaction and wait for it", .flag = &app.send},
+    {.name = "operator-key",
+     .argument = "FILE",
+     .help = "with --send: full-access key of the account,\nas a near-credentials file or a key "
+             "string",
+     .value = &app.operator_key},
+    WAIT_OPTION,
+    HELP_OPTION};
 /* All of them, for the words before the verb. */
 static const struct mig_option global_options[] = {
     HOME_OPTION,
@@ -83,6 +107,11 @@ static const struct verb {
     {"register", "name this service in the contract",
      "Prints the near-cli command for the operator's account, or sends it.", mig_verb_register,
      OPTIONS(register_options)},
+    {"access-key", "give a key the methods it needs, no more",
+     "Prints the near-cli command for the operator's account, or sends it: adds a function-call\n"
+     "key that may call only what the node must (conclude a migration, and with\n"
+     "announce = contract publish its ephemeral keys), or the backup service (publish its own).",
+     mig_verb_access_key, OPTIONS(access_options)},
     {"backup", "fetch the node's shares now",
      "Fetches the shares of the contract's current keyset, keeps them, reads them back and\n"
      "tells the node. Does nothing when that keyset is in the vault and acknowledged.",
@@ -95,6 +124,11 @@ static const struct verb {
      "migration of the account starts, gives up what the contract no longer calls for.\n"
      "Logs to standard error; ends on SIGTERM or SIGINT.",
      mig_verb_run, OPTIONS(run_options)},
+    {"watch", "show the contract, live",
+     "State, epoch, height and its age, the account's node, backup service and migration, and\n"
+     "what each endpoint says. With --json a line of JSON at every block; into a pipe a\n"
+     "paragraph at every change. Ends on SIGTERM or SIGINT.",
+     mig_verb_watch, OPTIONS(common_options)},
     {"verify", "read the whole vault back, offline",
      "Opens and decrypts every keyset and checks its digest. Needs no network.", mig_verb_verify,
      OPTIONS(common_options)},
@@ -117,7 +151,7 @@ static int print_help(void)
     (void)printf("Usage: mpc-backup [--home DIR] [--config FILE] VERB [options]\n"
                  "The backup service of an MPC node's key shares.\n\nVerbs:\n");
     for (size_t i = 0; i < VERBS; i++)
-        (void)printf("  %-10s%s\n", verbs[i].name, verbs[i].help);
+        (void)printf("  %-12s%s\n", verbs[i].name, verbs[i].help);
     (void)printf("\nOptions:\n");
     mig_options_print(stdout, global_options, sizeof global_options / sizeof *global_options);
     (void)printf("\n`mpc-backup VERB --help` says more.\n%s", statuses);

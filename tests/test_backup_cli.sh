@@ -38,7 +38,7 @@ expect 64 "go together" "$b" register --send
 expect 64 "needs a value" "$b" list --home
 expect 0 "Verbs:" "$b" --help
 expect 0 "mpc-backup " "$b" --version
-for verb in keygen register backup restore run verify status list; do
+for verb in keygen register access-key backup restore run watch verify status list; do
     expect 0 "Usage: mpc-backup $verb" "$b" "$verb" --help
     expect 0 "Exit status: 0 done" "$b" "$verb" --help
 done
@@ -52,7 +52,7 @@ documented() { # PAGE, --help on standard input
 }
 documented mpc-backup.1 < <(
     "$b" --help
-    for verb in keygen register backup restore run verify status list; do "$b" $verb --help; done
+    for verb in keygen register access-key backup restore run watch verify status list; do "$b" $verb --help; done
 )
 documented mpc-devnet.1 < <("$build/mpc-devnet" --help)
 

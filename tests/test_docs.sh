@@ -65,7 +65,7 @@ options_of_man() { # FILE
 options_of_help() { grep -oE '^  --[a-z-]+' | sed 's/^  --//'; }
 {
     "$build/mpc-backup" --help
-    for verb in keygen register backup restore run verify status list; do "$build/mpc-backup" $verb --help; done
+    for verb in keygen register access-key backup restore run watch verify status list; do "$build/mpc-backup" $verb --help; done
 } | options_of_help >"$tmp/code"
 options_of_man dist/man/mpc-backup.1 >"$tmp/docs"
 same "option in mpc-backup(1)" "$tmp/code" "$tmp/docs"
