@@ -10,11 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "chain/cache.h"
 #include "chain/envelope.h"
+#include "chain/watch.h"
 #include "crypto/secret.h"
+#include "devnet/devnet.h"
 
 #define HASH "HrjUQYM4NtwTPY5Q2ZYSzbVsF13VQbtHHWPtRX8f1Ztk"
 #define GROUP_KEY                                                                                  \
@@ -22,7 +27,7 @@
     "4Q9aK3YhZAugWM3vJrePc5CAxL81yEXzkcT5zqSscURArmybYWJyDLhJ6vijgdDr6PfCcc3dgCvG2fgdoTtFfM7i"
 #define TLS_KEY "ed25519:US517G5965aydkZ46HS38QLi7UQiSojurfbQfKCELFx"
 
-enum { DOMAINS = 1000, ROUNDS = 9, READ_MS = 400 };
+enum { DOMAINS = 1000, ROUNDS = 9, CHANGES = 20, READ_MS = 400 };
 
 static double seconds(clockid_t clock)
 {
@@ -122,6 +127,41 @@ static void bench_parse(struct mig_cache *cache)
     printf("poll_cpu_us %.0f us\n", median(same, ROUNDS) * 1e6);
 }
 
+/* Most memory that a process of its own had resident while it read the answer,
+ * over what it had before. */
+static double peak_mib(bool ours)
+{
+    size_t len = 0;
+    char *state = make_state(1), *text = make_answer(state, &len);
+    int fds[2];
+    long kib = 0;
+    free(state);
+    must(pipe(fds) == 0);
+    pid_t child = fork();
+    must(child >= 0);
+    if (child == 0) {
+        struct rusage before, after;
+        struct mig_cache *cache = NULL;
+        (void)getrusage(RUSAGE_SELF, &before);
+        if (ours) {
+            must(mig_cache_new("v1.signer", "alice.near", MIG_DIALECT_DEPLOYED, &cache) == MIG_OK);
+            (void)our_time(cache, text, len);
+        } else {
+            (void)jansson_time(text, len);
+        }
+        (void)getrusage(RUSAGE_SELF, &after);
+        kib = after.ru_maxrss - before.ru_maxrss;
+        must(write(fds[1], &kib, sizeof kib) == (ssize_t)sizeof kib);
+        _exit(0);
+    }
+    must(read(fds[0], &kib, sizeof kib) == (ssize_t)sizeof kib);
+    (void)waitpid(child, NULL, 0);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    free(text);
+    return (double)kib / 1024;
+}
+
 struct readers {
     struct mig_cache *cache;
     atomic_bool stop;
@@ -161,6 +201,55 @@ static void bench_reads(struct mig_cache *cache)
     printf("view_reads_per_s %.0f /s\n", (double)atomic_load(&r.reads) / t);
 }
 
+/* From a change on a local devnet (a block each 20 ms, looks each 10 ms) to the
+ * generation that shows it. */
+static double change_ms(struct mig_devnet *net, struct mig_cache *cache)
+{
+    static const char *const ops[] = {"{\"op\":\"start_resharing\"}",
+                                      "{\"op\":\"finish_resharing\"}"};
+    char why[MIG_DEVNET_ERROR_MAX];
+    double ms[CHANGES];
+    for (unsigned i = 0; i < CHANGES; i++) {
+        uint64_t before = mig_cache_generation(cache);
+        double began = seconds(CLOCK_MONOTONIC);
+        must(mig_devnet_scenario(net, ops[i % 2], why) == MIG_OK);
+        while (mig_cache_generation(cache) == before)
+            (void)nanosleep(&(struct timespec){0, 100000}, NULL);
+        ms[i] = (seconds(CLOCK_MONOTONIC) - began) * 1e3;
+    }
+    return median(ms, CHANGES);
+}
+
+static void bench_change(void)
+{
+    char why[MIG_DEVNET_ERROR_MAX], url[64];
+    struct mig_devnet_config config = MIG_DEVNET_DEFAULTS;
+    struct mig_devnet *net = NULL;
+    struct mig_cache *cache = NULL;
+    struct mig_watch *watch = NULL;
+    config.block_ms = 20;
+    config.genesis =
+        "{\"dialect\":\"3.14.1\",\"contract\":{\"account_id\":\"v1.signer\",\"threshold\":1,"
+        "\"participants\":[{\"account_id\":\"alice.near\",\"url\":\"http://a:80\","
+        "\"tls_public_key\":\"" TLS_KEY "\"}],\"domains\":[{\"protocol\":\"Frost\"}]},"
+        "\"accounts\":[]}";
+    must(mig_devnet_start(&config, &net, why) == MIG_OK);
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u", mig_devnet_rpc_port(net));
+    must(mig_cache_new("v1.signer", "alice.near", MIG_DIALECT_AUTO, &cache) == MIG_OK);
+    const struct mig_watch_options o = {.rpc_url = url,
+                                        .contract = "v1.signer",
+                                        .account = "alice.near",
+                                        .poll_ms = 10,
+                                        .cache = cache};
+    must(mig_watch_start(&o, &watch) == MIG_OK);
+    while (mig_cache_generation(cache) == 0)
+        (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+    printf("change_to_generation_ms %.1f ms\n", change_ms(net, cache));
+    mig_watch_stop(&watch);
+    mig_cache_free(&cache);
+    mig_devnet_stop(&net);
+}
+
 int main(void)
 {
     struct mig_cache *cache = NULL;
@@ -168,7 +257,10 @@ int main(void)
     must(mig_crypto_init() == MIG_OK);
     must(mig_cache_new("v1.signer", "alice.near", MIG_DIALECT_DEPLOYED, &cache) == MIG_OK);
     must(mig_cache_feed(cache, MIG_PART_MIGRATION, &block, "{}", 2) == MIG_OK);
+    printf("state_parse_peak_mib %.1f MiB\n", peak_mib(true));
+    printf("state_parse_peak_jansson_mib %.1f MiB\n", peak_mib(false));
     bench_parse(cache);
+    bench_change();
     bench_reads(cache);
     mig_cache_free(&cache);
     return 0;
