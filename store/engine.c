@@ -18,9 +18,9 @@ enum {
     FILE_SIZE = 8 * MIB,
     LEVEL_BASE = 32 * MIB,
     OPEN_FILES = 64,
-    LOG_SIZE = MIB,
-    LOG_FILES = 2,
-    LOG_WARNINGS = 2,
+    /* Only what it says while it opens: the writer of its diary stops the
+     * process (an assertion) when it goes on after the disk was full. */
+    NO_DIARY = 5,
     BLOCK = 4096,
     FILTER_BITS = 10,
     /* An incomplete last write is what a power cut leaves; anything else that
@@ -55,7 +55,7 @@ static bool is_damage(const char *text)
 {
     return starts_with(text, "Corruption") || starts_with(text, "Invalid argument") ||
            starts_with(text, "Not implemented") || strstr(text, "No such file") != NULL ||
-           strstr(text, "Not a directory") != NULL || strstr(text, "Is a directory") != NULL;
+           strstr(text, "ot a directory") != NULL || strstr(text, "Is a directory") != NULL;
 }
 
 /* Takes the engine's sentence. */
@@ -121,10 +121,10 @@ static void set_options(rocksdb_options_t *o)
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     rocksdb_options_set_max_background_jobs(o, 2);
     rocksdb_options_set_max_open_files(o, OPEN_FILES);
+    rocksdb_options_set_max_file_opening_threads(o, 1); /* of its own at every open, else 16 */
     rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
-    rocksdb_options_set_info_log_level(o, LOG_WARNINGS);
-    rocksdb_options_set_max_log_file_size(o, LOG_SIZE);
-    rocksdb_options_set_keep_log_file_num(o, LOG_FILES);
+    rocksdb_options_set_info_log_level(o, NO_DIARY);
+    rocksdb_options_set_keep_log_file_num(o, 1);
     set_tables(o);
 }
 

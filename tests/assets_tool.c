@@ -5,7 +5,8 @@
  *                            involve participants 1 2 3, the others 1 2 4
  *   take FOLDER ID           prints "taken ID" once it has it, "none ID" when it is not there
  *   purge FOLDER [GONE...]   prints "purged"; without ids all
- *   list FOLDER FROM TO      takes all of them, prints the ids it got, one a line
+ *   list FOLDER FROM TO      takes all of them, prints the ids it got, one a line; fails when
+ *                            anything is damaged or was set aside
  *   stats FOLDER             "triples N sets N damaged N quarantined N"
  * Ends without closing the store, as a killed process does. Status 0, or 1 and a reason.
  */
@@ -84,6 +85,10 @@ static void purge(char **ids, int count)
 
 static void list(uint32_t from, uint32_t to)
 {
+    struct mig_assets_stats s;
+    mig_assets_stats(assets, &s);
+    if (s.damaged + s.quarantined > 0)
+        need(MIG_ERR_MALFORMED, "damaged or set aside");
     for (uint32_t id = from; id < to; id++)
         if (take(id))
             say("%u\n", id);
