@@ -156,6 +156,10 @@ interop: all $(TOOLS) $(EXAMPLES)
 bench: all $(BENCHES) $(B)/examples/threshold
 	@bench/run.sh $(B)
 
+# Minutes and gigabytes.
+bench-large: all $(BENCHES)
+	@$(B)/bench/bench_assets large
+
 coverage:
 	@$(MAKE) --no-print-directory COV=1 check
 	@tests/coverage.sh build/cov
@@ -188,5 +192,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) $(F) -name '*.d' 2>/dev/null)
-.PHONY: all help deps fuzz check demo interop bench coverage headers sizes install clean
+.PHONY: all help deps fuzz check demo interop bench bench-large coverage headers sizes install clean
 .SECONDARY:

@@ -71,7 +71,8 @@ MIG_API void mig_assets_close(struct mig_assets **assets);
  * Stores all or none. MIG_ERR_CONFLICT: a key is in the store, or twice in the
  * batch. MIG_ERR_MALFORMED: against the rules above. MIG_ERR_STATE: too many
  * different participant sets. Survives the end of the process when it returns,
- * and a power cut once mig_assets_sync (or any take) returned after it.
+ * and a power cut once mig_assets_sync (or any take) returned after it. MIG_ERR_IO:
+ * they may be there or not.
  */
 MIG_API enum mig_err mig_assets_put(struct mig_assets *assets, const struct mig_asset *list,
                                     size_t count) MIG_MUST_USE;
@@ -117,9 +118,7 @@ struct mig_assets_stats {
     uint64_t free_bytes;  /* left to this user on that file system */
 };
 MIG_API void mig_assets_stats(struct mig_assets *assets, struct mig_assets_stats *out);
-/* The same for one scope's worth of questions a node asks before it generates
- * more is mig_assets_stats; why an open moved a store aside is this. "" when it
- * did not. Static. */
+/* Why this open moved a store to quarantine/; "" when it did not. Static. */
 MIG_API const char *mig_assets_quarantine_reason(const struct mig_assets *assets);
 
 #ifdef __cplusplus

@@ -58,8 +58,12 @@ static enum mig_err open_keys(struct mig_assets *a, const char **why)
 
 static enum mig_err open_engine(struct mig_assets *a, const char **why)
 {
-    if (mkdirat(a->folder, DB, 0700) != 0 && errno != EEXIST)
+    bool created = mkdirat(a->folder, DB, 0700) == 0;
+    if ((!created && errno != EEXIST) || (created && mig_folder_sync(a->folder) != MIG_OK))
         return refuse(MIG_ERR_IO, "the folder of the assets cannot be created", why);
+    struct stat st;
+    if (fstatat(a->folder, DB, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode))
+        return refuse(MIG_ERR_MALFORMED, "the folder of the assets is a link or not a folder", why);
     a->garbage = (struct mig_engine_garbage){mig_asset_sets_is_garbage, &a->sets};
     enum mig_err err = mig_engine_open(a->path, &a->garbage, &a->engine);
     *why = err == MIG_ERR_MALFORMED ? "the stored assets are damaged or not ours"
@@ -271,19 +275,26 @@ static enum mig_err take_lock(struct mig_assets *a, const char **why)
     return refuse(MIG_ERR_STATE, "another process uses the asset store", why);
 }
 
-static enum mig_err prepare(struct mig_assets *a, const char *folder, const uint8_t key[MIG_KEY_LEN],
-                            const char **why)
+static enum mig_err prepare(struct mig_assets *a, const uint8_t key[MIG_KEY_LEN], const char **why)
 {
     *why = "no locked memory: raise RLIMIT_MEMLOCK";
     a->key = mig_secret_new(MIG_KEY_LEN);
     a->set_keys = mig_secret_new((size_t)MIG_ASSET_SETS_MAX * MIG_ASSET_SET_KEY_LEN);
-    size_t room = strlen(folder) + sizeof "/" + sizeof DB;
-    a->path = malloc(room);
-    if (a->key == NULL || a->set_keys == NULL || a->path == NULL)
+    if (a->key == NULL || a->set_keys == NULL)
         return MIG_ERR_NOMEM;
     memcpy(a->key->bytes, key, MIG_KEY_LEN);
-    (void)snprintf(a->path, room, "%s/%s", folder, DB);
     return MIG_OK;
+}
+
+/* The engine wants a path; it must hold when the process changes its folder. */
+static enum mig_err name_engine(struct mig_assets *a, const char *folder, const char **why)
+{
+    char *whole = realpath(folder, NULL);
+    size_t room = whole != NULL ? strlen(whole) + sizeof "/" + sizeof DB : 0;
+    if (whole != NULL && (a->path = malloc(room)) != NULL)
+        (void)snprintf(a->path, room, "%s/%s", whole, DB);
+    free(whole);
+    return a->path != NULL ? MIG_OK : refuse(MIG_ERR_IO, "the folder's path cannot be resolved", why);
 }
 
 static void init_locks(struct mig_assets *a)
@@ -326,9 +337,11 @@ enum mig_err mig_assets_open(const char *folder, const uint8_t key[MIG_KEY_LEN],
     struct mig_assets *a = new_store();
     if (a == NULL)
         return MIG_ERR_NOMEM;
-    err = prepare(a, folder, key, why);
+    err = prepare(a, key, why);
     if (err == MIG_OK)
         err = mig_folder_open(folder, true, &a->folder, why);
+    if (err == MIG_OK)
+        err = name_engine(a, folder, why);
     if (err == MIG_OK)
         err = take_lock(a, why);
     if (err == MIG_OK)

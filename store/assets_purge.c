@@ -116,8 +116,9 @@ enum mig_err mig_assets_collect(struct mig_assets *assets)
         return MIG_ERR_NOMEM;
     for (size_t i = 0; i < assets->sets.count; i++) {
         struct mig_asset_set *s = assets->sets.by_number[i];
-        if (s->state != MIG_ASSET_SET_USABLE || s->held[MIG_ASSET_TRIPLE] + s->held[MIG_ASSET_PRESIGNATURE] > 0)
-            continue;
+        bool is_empty = s->held[MIG_ASSET_TRIPLE] + s->held[MIG_ASSET_PRESIGNATURE] == 0;
+        if (s->state == MIG_ASSET_SET_DAMAGED || (s->state == MIG_ASSET_SET_USABLE && !is_empty))
+            continue; /* condemned ones go along: their keys may not be destroyed yet */
         s->state = MIG_ASSET_SET_CONDEMNED;
         slots[n++] = s->slot;
     }

@@ -30,7 +30,7 @@ static void need(enum mig_err err, const char *what)
 }
 
 /* Straight to the descriptor: what was printed was handed out. */
-static void say(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
     char line[128];
     va_list args;

@@ -265,9 +265,13 @@ static void another_stores_assets_are_set_aside(void)
 
 static void what_is_not_an_engines_folder_is_set_aside(void)
 {
-    char command[800];
+    char command[1600];
     const char *path = made(4);
     (void)snprintf(command, sizeof command, "rm -r '%s/db' && echo hello >'%s/db'", path, path);
+    CU_ASSERT_EQUAL(system(command), 0);
+    check_quarantined(path, 1, 1);
+    path = made(4);
+    (void)snprintf(command, sizeof command, "mv '%s/db' '%s/elsewhere' && ln -s elsewhere '%s/db'", path, path, path);
     CU_ASSERT_EQUAL(system(command), 0);
     check_quarantined(path, 1, 1);
     path = made(4);
