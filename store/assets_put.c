@@ -119,9 +119,7 @@ static enum mig_err add_set(struct mig_assets *a, const struct mig_asset *asset)
 
 static enum mig_err add_missing(struct mig_assets *a, const struct entry *entries, size_t count)
 {
-    enum mig_err err = mig_assets_enter(a, true);
-    if (err != MIG_OK)
-        return err;
+    enum mig_err err = MIG_OK;
     for (size_t i = 0; err == MIG_OK && i < count; i++) {
         const struct mig_asset *asset = entries[i].asset;
         if (mig_asset_sets_of(&a->sets, asset->participants, asset->participant_count) != NULL)
@@ -130,7 +128,6 @@ static enum mig_err add_missing(struct mig_assets *a, const struct entry *entrie
         if (err == MIG_ERR_STATE && (err = mig_assets_collect(a)) == MIG_OK)
             err = add_set(a, asset);
     }
-    mig_assets_leave(a);
     return err;
 }
 
@@ -145,21 +142,22 @@ static bool resolve(const struct mig_assets *a, struct entry *entries, size_t co
     return true;
 }
 
-/* Leaves the gate shared when it succeeds. */
+/* Leaves the gate locked when it succeeds: alone when a set was new, so that no
+ * purge comes between. */
 static enum mig_err enter_resolved(struct mig_assets *a, struct entry *entries, size_t count)
 {
-    enum { TRIES = 8 }; /* a purge may come between */
-    for (int i = 0; i < TRIES; i++) {
-        enum mig_err err = mig_assets_enter(a, false);
-        if (err != MIG_OK)
-            return err;
-        if (resolve(a, entries, count))
-            return MIG_OK;
+    enum mig_err err = mig_assets_enter(a, false);
+    if (err != MIG_OK || resolve(a, entries, count))
+        return err;
+    mig_assets_leave(a);
+    if ((err = mig_assets_enter(a, true)) != MIG_OK)
+        return err;
+    /* Twice: making room may take an empty set of ours away. */
+    for (int pass = 0; err == MIG_OK && !resolve(a, entries, count); pass++)
+        err = pass < 2 ? add_missing(a, entries, count) : MIG_ERR_STATE;
+    if (err != MIG_OK)
         mig_assets_leave(a);
-        if ((err = add_missing(a, entries, count)) != MIG_OK)
-            return err;
-    }
-    return MIG_ERR_RETRY;
+    return err;
 }
 
 /* ---- values ------------------------------------------------------------ */
