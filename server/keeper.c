@@ -606,6 +606,7 @@ void mig_keep_stop(struct mig_keep *keep)
 
 void mig_keep_status(struct mig_keep *keep, struct mig_keep_status *out)
 {
+    bool full = store_writable(keep) != MIG_OK;
     (void)pthread_mutex_lock(&keep->lock);
     *out = (struct mig_keep_status){
         .job = mig_machine_job(keep->machine),
@@ -613,7 +614,7 @@ void mig_keep_status(struct mig_keep *keep, struct mig_keep_status *out)
         .seat_lost_at = mig_machine_seat_lost_at(keep->machine),
         .consequences_pending = mig_machine_is_pending(keep->machine),
         .shares_missing = keep->shares_missing,
-        .store_failing = keep->store_failing || keep->honour_unsaved,
+        .store_failing = full || keep->store_failing || keep->honour_unsaved,
         .key_delayed = keep->honour.has_pending,
         .key_changes = keep->key_changes,
     };

@@ -52,7 +52,7 @@ struct mig_keep_status {
     uint64_t seat_lost_at;
     bool consequences_pending;
     bool shares_missing;  /* this node holds the seat and lacks a share of the keyset */
-    bool store_failing;   /* a record or the journal could not be written */
+    bool store_failing;   /* full, gone, or a record could not be written */
     bool key_delayed;     /* a registered key waits for key_delay */
     uint64_t key_changes; /* times another backup key was seen */
     struct mig_machine_counts machine;

@@ -180,6 +180,26 @@ static void no_key_is_honoured_until_the_record_is_durable(void)
     mig_keep_free(&keep);
 }
 
+static bool store_fails(void)
+{
+    struct mig_keep_status status;
+    mig_keep_status(keep, &status);
+    return status.store_failing;
+}
+
+/* Before anybody uploads: a health check that waits for a victim is none. */
+static void a_store_that_would_refuse_an_import_says_so_unasked(void)
+{
+    open_fresh();
+    CU_ASSERT_FALSE(store_fails());
+    CU_ASSERT_EQUAL(rename(folder, hidden), 0);
+    CU_ASSERT_NOT_EQUAL(table.store_writable(table.ctx), MIG_OK);
+    CU_ASSERT(store_fails());
+    CU_ASSERT_EQUAL(rename(hidden, folder), 0);
+    CU_ASSERT_FALSE(store_fails());
+    mig_keep_free(&keep);
+}
+
 static uint64_t key_changes(void)
 {
     struct mig_keep_status status;
@@ -245,6 +265,7 @@ int main(void)
     static const struct test tests[] = {
         TEST(an_import_of_another_keyset_than_the_machine_sees_has_to_come_again),
         TEST(no_key_is_honoured_until_the_record_is_durable),
+        TEST(a_store_that_would_refuse_an_import_says_so_unasked),
         TEST(a_key_that_changed_while_the_node_was_down_is_a_change),
         TEST(shares_that_could_not_be_read_once_are_looked_for_again),
     };
