@@ -48,7 +48,7 @@ enum mig_hygiene {
     MIG_HYGIENE_VALUE,      /* a byte that belongs in no field value */
     MIG_HYGIENE_HOST,       /* not exactly one, or not a host */
     MIG_HYGIENE_REPEATED,   /* a field that may come once came twice */
-    MIG_HYGIENE_CODING,     /* Transfer-Encoding or Content-Encoding */
+    MIG_HYGIENE_CODING,     /* Transfer-Encoding */
     MIG_HYGIENE_LENGTH,     /* Content-Length is not a plain number */
     MIG_HYGIENE_CONNECTION, /* Connection with anything but close, keep-alive */
     MIG_HYGIENE_BODY,       /* a body on GET or HEAD */

@@ -273,8 +273,9 @@ static void every_malformed_request_gets_one_answer_and_the_end(void)
             400),
         ROW(HEAD("PUT /shares_recover") "Transfer-Encoding: identity\r\n\r\nabc", 400),
         ROW(HEAD("PUT /shares_recover") "Transfer-Encoding: xchunked\r\n\r\nabc", 400),
-        ROW(HEAD("PUT /shares_recover") "Content-Length: 3\r\nContent-Encoding: gzip\r\n\r\nabc",
-            400),
+        ROW(HEAD("PUT /shares_recover") "Content-Length: 3\r\nContent-Type: " MIG_SEALED_TYPE
+                                        "\r\nContent-Encoding: gzip\r\n\r\nabc",
+            415),
         ROW(HEAD("GET /shares_backup") "Connection: close, signature\r\n\r\n", 400),
         ROW(HEAD("GET /shares_backup") "Connection: upgrade\r\nUpgrade: h2c\r\n\r\n", 400),
         ROW(HEAD("GET /shares_backup") "Signature: a\r\nSignature: b\r\n\r\n", 400),
