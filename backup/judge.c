@@ -6,6 +6,8 @@
 
 #include "crypto/container.h"
 
+enum { SKEW_NOTED_S = 15 };
+
 #define JSON_TYPE "application/json"
 #define PROBLEM_TYPE "application/problem+json"
 
@@ -28,6 +30,11 @@ const char *mig_upshot_text(enum mig_upshot upshot)
         return "failed here";
     }
     return "unknown";
+}
+
+bool mig_result_is_skewed(const struct mig_result *result)
+{
+    return result->clock_skew > SKEW_NOTED_S || result->clock_skew < -SKEW_NOTED_S;
 }
 
 static struct mig_result verdict(struct mig_result result, enum mig_upshot upshot, const char *why)

@@ -34,6 +34,10 @@ struct mig_result {
     const char *why;    /* static sentence for the log; never NULL */
 };
 
+/* Clocks so far apart that signatures may be refused: half of what nodes allow
+ * by default. */
+bool mig_result_is_skewed(const struct mig_result *result);
+
 /* Each judges the answer to its request, made at `now`. */
 /* On OK `shares` (locked, keyset->count * 32 bytes) holds the scalars and
  * `final_context` the text that a receipt repeats; else both are wiped. */

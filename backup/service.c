@@ -12,7 +12,6 @@
 #include "crypto/encoding.h"
 
 enum {
-    SKEW_NOTED_S = 15, /* half of what nodes allow by default */
     LEASE_S = 120,
     TEXT_MAX = 900,
 };
@@ -145,7 +144,7 @@ static void report_failure(const struct mig_backup_service *s, enum mig_task tas
 
 static void report_skew(const struct mig_backup_service *s, const struct mig_result *r)
 {
-    if (r->clock_skew > SKEW_NOTED_S || r->clock_skew < -SKEW_NOTED_S)
+    if (mig_result_is_skewed(r))
         report(s, MIG_LOG_WARNING, "clock_skew",
                "the node's clock and ours differ by %" PRId64 " s; signatures may be refused",
                r->clock_skew);

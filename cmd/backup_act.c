@@ -104,8 +104,13 @@ static bool give_pair(struct act *act, const struct mig_view *view, const char *
 
 static int explain(const struct act *act, const struct mig_result *r, char why[MIG_APP_WHY_MAX])
 {
-    (void)snprintf(why, MIG_APP_WHY_MAX, "%s: %s: %s%s%s", act->client.route.url,
-                   mig_upshot_text(r->upshot), r->why, r->code[0] != '\0' ? ": " : "", r->code);
+    char skew[80] = "";
+    if (mig_result_is_skewed(r))
+        (void)snprintf(skew, sizeof skew, " (the node's clock and ours differ by %" PRId64 " s)",
+                       r->clock_skew);
+    (void)snprintf(why, MIG_APP_WHY_MAX, "%s: %s: %s%s%s%s", act->client.route.url,
+                   mig_upshot_text(r->upshot), r->why, r->code[0] != '\0' ? ": " : "", r->code,
+                   skew);
     return mig_app_status_of(r);
 }
 
@@ -134,11 +139,16 @@ enum { ADDRESSES = 3 };
 static int fetch(struct act *act, const struct mig_view *view, const struct mig_target *target,
                  struct mig_note *note, char why[MIG_APP_WHY_MAX])
 {
+    char first[sizeof act->client.route.url] = "";
     int status = MIG_EXIT_UNAVAILABLE;
     for (unsigned i = 0; i < ADDRESSES && status == MIG_EXIT_UNAVAILABLE; i++) {
         status = aim(act, target, i, why);
         if (status != MIG_EXIT_OK)
             break;
+        if (i > 0 && strcmp(first, act->client.route.url) == 0)
+            return MIG_EXIT_UNAVAILABLE; /* all of them have been tried */
+        if (i == 0)
+            memcpy(first, act->client.route.url, sizeof first);
         mig_app_progress("fetching from %s", act->client.route.url);
         struct mig_result r = mig_client_backup(&act->client, &view->keyset, note);
         status = explain(act, &r, why);

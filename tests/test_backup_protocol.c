@@ -784,7 +784,13 @@ static void tells_when_clocks_differ(void)
     call_fetch(&t);
     forge_json(&t, 503, "{\"status\":503,\"code\":\"stale_view\",\"retryable\":true}");
     t.now += 20;
-    CU_ASSERT_EQUAL(judge_fetch(&t).clock_skew, -20);
+    struct mig_result r = judge_fetch(&t);
+    CU_ASSERT_EQUAL(r.clock_skew, -20);
+    CU_ASSERT_TRUE(mig_result_is_skewed(&r));
+    r.clock_skew = 15;
+    CU_ASSERT_FALSE(mig_result_is_skewed(&r));
+    r.clock_skew = 16;
+    CU_ASSERT_TRUE(mig_result_is_skewed(&r));
     t.now -= 20;
     const char date[] = "Date: Thu, 01 Jan 1970 00:00:10 GMT\r\n";
     mig_reply_clear(&t.reply);

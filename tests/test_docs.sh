@@ -35,6 +35,10 @@ for page in *.md docs/*.md; do
     done < <(grep -oE '\]\([^)]+\)' "$page" | sed 's/^](//; s/)$//' | grep -vE '^[a-z]+:')
 done
 [ "$links" -gt 10 ] || fail "only $links links found"
+# Pages that are merely named, in comments too.
+while read -r page; do
+    [ -e "$page" ] || fail "$page is spoken of, but not there"
+done < <(git ls-files '*.md' '*.[ch]' '*.sh' '*.mjs' dist Makefile | xargs grep -ohE '\bdocs/[A-Za-z0-9_-]+\.(md|json)' | sort -u)
 
 # ---- configuration keys -----------------------------------------------------
 # "section.key" of a program's table; the contract's rows stand in a header.
