@@ -109,7 +109,7 @@ same "exit status in mpc-backup(1)" "$tmp/code" "$tmp/docs"
 
 # ---- what the first command plays, it builds --------------------------------
 for x in $(grep -ohE 'build/(examples/)?[a-z-]+' tests/demo.sh | sort -u); do
-    make -n B=nowhere demo 2>/dev/null | grep -q "nowhere/${x#build/}\b" || fail "make demo does not build ${x#build/}"
+    make -n B=nowhere demo 2>/dev/null | grep "nowhere/${x#build/}\b" >/dev/null || fail "make demo does not build ${x#build/}"
 done
 
 [ $failures -eq 0 ] && echo ok || exit 1

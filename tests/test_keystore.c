@@ -626,7 +626,7 @@ static void what_was_damaged_since_the_open_is_imported_again(void)
     struct mig_keyset set = keyset_of(5, 0, 3);
     char name[128];
     uint8_t good[4096];
-    share other[3];
+    share other[8];
     fill(other, 90);
     for (int gone = 0; gone <= 1; gone++) {
         CU_ASSERT_EQUAL(import(&set, mine, 1000), MIG_OK);
