@@ -15,7 +15,7 @@
 #include "store/keystore.h"
 #include "tests/wire.h"
 
-enum { ROUNDS = 200, DOMAINS = 32, BYTES = 4096 };
+enum { ROUNDS = 200, DOMAINS = 32, BYTES = 4096, HEAD_MAX = 4096 };
 
 static struct rig rig;
 static struct wire wire;
@@ -45,6 +45,7 @@ static void import_durably(struct rig *r)
 /* Another attempt of the keyset, so that every import is a new one. */
 static double put_us(const char *address)
 {
+    char head[HEAD_MAX];
     rig.world.attempt++;
     rig.world.record++;
     rig.has_receipt = false;
@@ -52,9 +53,14 @@ static double put_us(const char *address)
     rig_get_offer(&rig);
     rig_end(&rig);
     rig_ask(&rig, MIG_RESOURCE_UPLOAD);
+    rig_compose(&rig);
+    rig_sign(&rig);
+    size_t len = wire_format(&rig, head, sizeof head);
     wire_open(&wire, address);
     uint64_t start = mig_deadline_now();
-    need(wire_send_ask(&wire, &rig, false) && wire_read_answer(&wire), "no answer");
+    need(wire_send(&wire, head, len) && wire_send(&wire, rig.body, rig.ask.body_len) &&
+             wire_read_answer(&wire),
+         "no answer");
     double us = (double)(mig_deadline_now() - start) / 1e3;
     need(wire_status(&wire) == 201, "not imported");
     wire_close(&wire);
