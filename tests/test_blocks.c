@@ -636,7 +636,6 @@ static void a_full_channel_waits_and_loses_nothing(void)
     advance(22);
     struct mig_stream *s = stream_of(&(struct setup){.start = 1001, .channel = 3});
     wait_until_waiting(s, 3);
-    (void)usleep(50000);
     CU_ASSERT_EQUAL(stats_of(s).waiting, 3);
     for (int height = 1001; height <= 1020; height++) {
         (void)snprintf(wanted, sizeof wanted, "B%d", height);
@@ -846,7 +845,6 @@ static void stops_at_any_moment(void)
     }
     op("{\"op\":\"fault\",\"kind\":\"slow\",\"value\":3000}", 0);
     struct mig_stream *s = stream_of(&(struct setup){.start = 1001});
-    (void)usleep(50000);
     double from = seconds();
     mig_stream_stop(&s);
     CU_ASSERT(seconds() - from < 2.5);
